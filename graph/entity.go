@@ -1,0 +1,178 @@
+package graph
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+)
+
+// EntityObservation says that something bore these keys and properties at an instant. It is the only way
+// entities come to be.
+type EntityObservation struct {
+	// Keys of one kind, normalised by NewKey; at least one.
+	Keys []Key
+	// Properties are JSON values by name. A null or empty text says nothing and is dropped.
+	Properties map[string]json.RawMessage
+	// ObservedAt is the instant the source speaks of; zero where it does not say.
+	ObservedAt time.Time
+	// Source names who said so, as a product name or file format.
+	Source string
+}
+
+// ID is the id the observation is kept under, that of its strongest key; zero where it has no key.
+func (o EntityObservation) ID() ID {
+	home, _, ok := HomeAndClaims(o.Keys)
+	if !ok {
+		return ID{}
+	}
+	return home.ID()
+}
+
+// Property is one property's value and the instant its source spoke of.
+type Property struct {
+	Value      json.RawMessage `json:"value"`
+	ObservedAt time.Time       `json:"observedAt,omitzero"`
+}
+
+// Facts are what is known of one node: a join-semilattice, so that merging in any order and any number of
+// times gives the same.
+type Facts struct {
+	Keys       []Key               `json:"keys"`
+	Properties map[string]Property `json:"properties,omitempty"`
+	FirstSeen  time.Time           `json:"firstSeen,omitzero"`
+	LastSeen   time.Time           `json:"lastSeen,omitzero"`
+	Sources    []string            `json:"sources,omitempty"`
+}
+
+// Facts turns one observation into mergeable form. Instants are cut to microseconds.
+func (o EntityObservation) Facts() Facts {
+	at := Micro(o.ObservedAt)
+	f := Facts{Keys: SortKeys(o.Keys), FirstSeen: at, LastSeen: at, Properties: map[string]Property{}}
+	for name, v := range o.Properties {
+		if c, ok := canonicalValue(v); ok {
+			f.Properties[name] = Property{c, at}
+		}
+	}
+	if o.Source != "" {
+		f.Sources = []string{o.Source}
+	}
+	return f
+}
+
+// canonicalValue compacts a JSON value; ok is false for one that says nothing.
+func canonicalValue(v json.RawMessage) (json.RawMessage, bool) {
+	var b bytes.Buffer
+	if json.Compact(&b, v) != nil {
+		return nil, false
+	}
+	switch b.String() {
+	case "null", `""`, "[]", "{}":
+		return nil, false
+	}
+	return b.Bytes(), true
+}
+
+// Merge returns the join of both: keys and sources are united, the widest times kept, and of each property
+// the value with the later instant (ties: the greater bytes) wins.
+func (f Facts) Merge(g Facts) Facts {
+	out := Facts{
+		Keys:       slices.Concat(f.Keys, g.Keys),
+		Properties: maps.Clone(f.Properties),
+		FirstSeen:  EarlierKnown(f.FirstSeen, g.FirstSeen),
+		LastSeen:   Later(f.LastSeen, g.LastSeen),
+		Sources:    slices.Concat(f.Sources, g.Sources),
+	}
+	slices.SortFunc(out.Keys, CompareKeys)
+	out.Keys = slices.Compact(out.Keys)
+	slices.Sort(out.Sources)
+	out.Sources = slices.Compact(out.Sources)
+	if out.Properties == nil {
+		out.Properties = map[string]Property{}
+	}
+	for name, p := range g.Properties {
+		if old, ok := out.Properties[name]; !ok || p.newer(old) {
+			out.Properties[name] = p
+		}
+	}
+	return out
+}
+
+func (p Property) newer(old Property) bool {
+	if c := p.ObservedAt.Compare(old.ObservedAt); c != 0 {
+		return c > 0
+	}
+	return bytes.Compare(p.Value, old.Value) > 0
+}
+
+// Entity is one node: everything observed under the ids that resolve to it.
+type Entity struct {
+	// ID is the canonical id; earlier ids of the node resolve to it for ever.
+	ID ID `json:"id"`
+	Facts
+	// Members are the other ids that resolve here, in order.
+	Members []ID `json:"members,omitempty"`
+	// PossiblySameAs are nodes that share a weak key with this weak-only node, at most MaxPossiblySame.
+	PossiblySameAs []ID `json:"possiblySameAs,omitempty"`
+	// SameAs is the one node among them that correlation, story and traversal follow as the same thing,
+	// marked inferred; zero where there is none or several.
+	SameAs ID `json:"sameAs,omitzero"`
+	// Revision is that of the last commit that changed what is shown here.
+	Revision Revision `json:"-"`
+}
+
+// MaxPossiblySame bounds Entity.PossiblySameAs.
+const MaxPossiblySame = 10
+
+// Kind of the entity.
+func (e Entity) Kind() Kind { return e.ID.Kind() }
+
+// WeakOnly reports whether no strong key is known.
+func (e Entity) WeakOnly() bool { return len(e.Keys) == 0 || e.Keys[0].Strength() == Weak }
+
+// Key returns the first value known for a key type, "" where there is none.
+func (e Entity) Key(t KeyType) string {
+	for _, k := range e.Keys {
+		if k.Type == t {
+			return k.Value
+		}
+	}
+	return ""
+}
+
+// Text returns a property that is a JSON string, "" where it is not there or is something else.
+func (e Entity) Text(name string) string {
+	var s string
+	if p, ok := e.Properties[name]; ok && json.Unmarshal(p.Value, &s) == nil {
+		return s
+	}
+	return ""
+}
+
+// nameProperties are tried in order before the keys.
+var nameProperties = []string{"displayName", "name", "deviceDnsName", "hostName", "fileName", "subject"}
+
+// nameKeys are tried in order after the properties: readable ones first.
+var nameKeys = []KeyType{
+	KeyDNSName, KeyHostName, KeyUserPrincipalName, KeyPrimaryAddress, KeyAccountName, KeyFileName,
+	KeyIPAddress, KeyPrivateIPAddress, KeyURL, KeyDomainName, KeyName, KeyDisplayName,
+}
+
+// DisplayName is what people call it: a name property, a readable key, or else its strongest key's value.
+func (e Entity) DisplayName() string {
+	for _, n := range nameProperties {
+		if s := e.Text(n); s != "" {
+			return s
+		}
+	}
+	for _, t := range nameKeys {
+		if s := e.Key(t); s != "" {
+			return s
+		}
+	}
+	if len(e.Keys) > 0 {
+		return e.Keys[0].Value
+	}
+	return e.ID.String()
+}
