@@ -1,0 +1,190 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+)
+
+// Limits of one batch. They bound a commit's memory and the time it holds the tenant's lock.
+const (
+	// MaxBatchItems bounds the observations, alerts, edits, changes and documents together.
+	MaxBatchItems = 50_000
+	// MaxBatchBytes bounds alerts, properties and documents together.
+	MaxBatchBytes = 64 << 20
+)
+
+// Batch is one atomic commit: all of it becomes durable and visible at once, or nothing does.
+type Batch struct {
+	// Key makes the batch idempotent beyond its content: a key that was committed before writes nothing and
+	// gives the first commit's revision. Empty for none.
+	Key string
+	// Actor and Cause say who commits and why, for the record.
+	Actor, Cause string
+	// Expect must all hold, else ErrConflict.
+	Expect []Expectation
+
+	Entities  []EntityObservation
+	Edges     []EdgeObservation
+	Alerts    []AlertContent
+	Edits     []AlertEdit
+	Incidents []IncidentChange
+	Documents []Document
+
+	// Decide, if set, is asked inside the commit for more incident changes, with what the batch brings
+	// already visible. See Decider.
+	Decide Decider
+}
+
+// Expectation is one optimistic check. Exactly one of Alert, Incident and Document is set.
+type Expectation struct {
+	Alert    ID
+	Incident IncidentID
+	Document DocumentKey
+	// Revision the thing must have now; 0 means that it must not exist.
+	Revision Revision
+}
+
+// AlertEdit is what a person set on an alert; unset fields stay as they are.
+type AlertEdit struct {
+	Alert ID
+	Set   Triage
+}
+
+// DocumentKey names a document.
+type DocumentKey struct {
+	Collection, Key string
+}
+
+// Document is an opaque record that commits together with the graph: checkpoints, outbox entries, rules,
+// saved views, audit records. A nil Value deletes.
+type Document struct {
+	DocumentKey
+	Value []byte
+	// Revision of the commit that wrote it; ignored on write.
+	Revision Revision
+}
+
+// Decider assigns alerts to incidents inside a commit. It must be a pure function of what it reads: a store
+// may call it again for the same commit, and two stores must get the same answer. It must not block on
+// anything but its reads.
+type Decider interface {
+	Decide(ctx context.Context, staged Reader, view View, delta Delta) ([]IncidentChange, error)
+}
+
+// Delta is what a batch changed, as a Decider sees it.
+type Delta struct {
+	// Alerts that are new or whose content changed, in order of id.
+	Alerts []ID
+	// Entities whose identity may have changed (nodes joined or parted, a weak key newly borne), as canonical
+	// ids in order. Alerts about them may have to be decided anew.
+	Entities []ID
+}
+
+// Receipt says what a commit did.
+type Receipt struct {
+	// Revision of the commit; the tenant's current one where the batch changed nothing.
+	Revision Revision
+	// Replayed is set where Batch.Key had been committed before.
+	Replayed bool
+	// NewAlerts, UpdatedAlerts and DuplicateAlerts count Batch.Alerts; an outdated version counts as a
+	// duplicate.
+	NewAlerts, UpdatedAlerts, DuplicateAlerts int
+	// NewEntities and NewEdges count ids and (from, kind, to) that were never observed before.
+	NewEntities, NewEdges int
+}
+
+// Validate checks what can be checked without the store. The error wraps ErrInvalid or ErrBatchTooLarge.
+func (b Batch) Validate() error {
+	if err := b.checkSize(); err != nil {
+		return err
+	}
+	ids := make(map[ID]bool, len(b.Entities))
+	for i, e := range b.Entities {
+		id := e.ID()
+		if id.IsZero() {
+			return fmt.Errorf("%w: entity %d has no key", ErrInvalid, i)
+		}
+		for _, k := range e.Keys {
+			if k.Kind != id.Kind() || k.Rank() < 0 {
+				return fmt.Errorf("%w: entity %d mixes kinds: %s", ErrInvalid, i, k)
+			}
+		}
+		ids[id] = true
+	}
+	for i, e := range b.Edges {
+		if e.Kind.Tense() == 0 || e.Kind.Tense() == Derived {
+			return fmt.Errorf("%w: edge %d: kind %q cannot be observed", ErrInvalid, i, e.Kind)
+		}
+		if !ids[e.From] || !ids[e.To] {
+			return fmt.Errorf("%w: edge %d (%s): an end is not observed in the batch", ErrInvalid, i, e.Kind)
+		}
+		if e.Observation.IsZero() {
+			return fmt.Errorf("%w: edge %d (%s) has no observation key", ErrInvalid, i, e.Kind)
+		}
+	}
+	return b.checkRecords(ids)
+}
+
+func (b Batch) checkRecords(ids map[ID]bool) error {
+	for i, a := range b.Alerts {
+		if a.Product == "" || a.ProviderAlertID == "" {
+			return fmt.Errorf("%w: alert %d has no product or provider id", ErrInvalid, i)
+		}
+		for _, id := range a.Entities() {
+			if !ids[id] {
+				return fmt.Errorf("%w: alert %d: evidence entity %s is not observed in the batch", ErrInvalid, i, id)
+			}
+		}
+	}
+	for i, d := range b.Documents {
+		if d.Collection == "" || d.Key == "" {
+			return fmt.Errorf("%w: document %d has no collection or key", ErrInvalid, i)
+		}
+	}
+	for i, x := range b.Expect {
+		set := 0
+		for _, on := range []bool{!x.Alert.IsZero(), x.Incident != 0, x.Document != DocumentKey{}} {
+			if on {
+				set++
+			}
+		}
+		if set != 1 {
+			return fmt.Errorf("%w: expectation %d names not exactly one thing", ErrInvalid, i)
+		}
+	}
+	return nil
+}
+
+func (b Batch) checkSize() error {
+	items := len(b.Entities) + len(b.Edges) + len(b.Alerts) + len(b.Edits) + len(b.Incidents) + len(b.Documents)
+	if items > MaxBatchItems {
+		return fmt.Errorf("%w: %d items, at most %d", ErrBatchTooLarge, items, MaxBatchItems)
+	}
+	if n := b.Size(); n > MaxBatchBytes {
+		return fmt.Errorf("%w: about %d bytes, at most %d", ErrBatchTooLarge, n, MaxBatchBytes)
+	}
+	return nil
+}
+
+// Size estimates the bytes of what the batch carries.
+func (b Batch) Size() int {
+	n := 0
+	for _, e := range b.Entities {
+		for _, k := range e.Keys {
+			n += len(k.Value)
+		}
+		for name, v := range e.Properties {
+			n += len(name) + len(v)
+		}
+	}
+	for _, a := range b.Alerts {
+		n += len(a.Source) + len(a.Description) + len(a.Recommended)
+		for _, e := range a.Evidence {
+			n += len(e.Body) + len(e.Original)
+		}
+	}
+	for _, d := range b.Documents {
+		n += len(d.Value)
+	}
+	return n
+}
