@@ -1,0 +1,452 @@
+// Package graphtest holds the map model, the conformance suite that every store and decorator runs whole,
+// and the generators both are fed with.
+package graphtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// Model is graph.Store as its definitions read: it keeps the set of everything observed and computes every
+// answer from all of it, from scratch. It is slow, holds nothing but memory, and is never used outside
+// tests.
+type Model struct {
+	mu      sync.Mutex
+	clock   func() time.Time
+	tenants map[graph.TenantID]*modelTenant
+	moved   chan struct{} // closed and replaced at every commit
+	closed  bool
+}
+
+var _ graph.Store = (*Model)(nil)
+
+// NewModel returns an empty model on the given clock.
+func NewModel(clock func() time.Time) *Model {
+	return &Model{clock: clock, tenants: map[graph.TenantID]*modelTenant{}, moved: make(chan struct{})}
+}
+
+// modelTenant is one tenant's state. A commit works on a copy, so an error leaves no trace.
+type modelTenant struct {
+	revision  graph.Revision
+	last      graph.Tick
+	next      graph.IncidentID
+	entities  []graph.EntityObservation
+	edges     []graph.EdgeObservation
+	alerts    map[graph.ID]graph.Alert
+	incidents map[graph.IncidentID]graph.Incident
+	documents map[graph.DocumentKey]graph.Document
+	keys      map[string]graph.Revision
+	entityRev map[graph.ID]graph.Revision
+	changes   []graph.Change
+	world     *world
+}
+
+func newModelTenant() *modelTenant {
+	return &modelTenant{
+		alerts: map[graph.ID]graph.Alert{}, incidents: map[graph.IncidentID]graph.Incident{},
+		documents: map[graph.DocumentKey]graph.Document{}, keys: map[string]graph.Revision{},
+		entityRev: map[graph.ID]graph.Revision{}, world: newWorld(nil, nil),
+	}
+}
+
+func (t *modelTenant) clone() *modelTenant {
+	c := *t
+	c.entities, c.edges = slices.Clone(t.entities), slices.Clone(t.edges)
+	c.alerts, c.incidents = maps.Clone(t.alerts), maps.Clone(t.incidents)
+	c.documents, c.keys = maps.Clone(t.documents), maps.Clone(t.keys)
+	c.entityRev, c.changes = maps.Clone(t.entityRev), slices.Clone(t.changes)
+	return &c
+}
+
+func (m *Model) tenant(id graph.TenantID) *modelTenant {
+	if t, ok := m.tenants[id]; ok {
+		return t
+	}
+	return newModelTenant()
+}
+
+// Apply implements graph.Writer.
+func (m *Model) Apply(ctx context.Context, tenant graph.TenantID, b graph.Batch) (graph.Receipt, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return graph.Receipt{}, graph.ErrClosed
+	}
+	if err := cmpErr(ctx.Err(), b.Validate()); err != nil {
+		return graph.Receipt{}, err
+	}
+	before := m.tenant(tenant)
+	if rev, ok := before.keys[b.Key]; ok && b.Key != "" {
+		return graph.Receipt{Revision: rev, Replayed: true}, nil
+	}
+	after := before.clone()
+	receipt, err := after.apply(ctx, tenant, before, b, m.clock())
+	if err != nil {
+		return graph.Receipt{}, err
+	}
+	if b.Key != "" {
+		after.keys[b.Key] = receipt.Revision
+	}
+	m.tenants[tenant] = after
+	close(m.moved)
+	m.moved = make(chan struct{})
+	return receipt, nil
+}
+
+func cmpErr(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply is the protocol of a commit: observe, decide, assign, tick.
+func (t *modelTenant) apply(ctx context.Context, tenant graph.TenantID, before *modelTenant, b graph.Batch, wall time.Time) (graph.Receipt, error) {
+	if err := t.expect(b.Expect); err != nil {
+		return graph.Receipt{}, err
+	}
+	var receipt graph.Receipt
+	t.observe(b, &receipt)
+	changed, err := t.putAlerts(b, &receipt)
+	if err != nil {
+		return receipt, err
+	}
+	for _, d := range b.Documents {
+		t.putDocument(d)
+	}
+	touched, err := t.decide(ctx, tenant, before, b, changed)
+	if err != nil {
+		return receipt, err
+	}
+	t.stamp(before, touched, wall)
+	receipt.Revision = t.revision
+	return receipt, nil
+}
+
+func (t *modelTenant) expect(all []graph.Expectation) error {
+	for _, x := range all {
+		var have graph.Revision
+		switch {
+		case !x.Alert.IsZero():
+			have = t.alerts[x.Alert].Revision
+		case x.Incident != 0:
+			have = t.incidents[x.Incident].Revision
+		default:
+			have = t.documents[x.Document].Revision
+		}
+		if have != x.Revision {
+			return fmt.Errorf("%w: revision is %d, expected %d", graph.ErrConflict, have, x.Revision)
+		}
+	}
+	return nil
+}
+
+func (t *modelTenant) observe(b graph.Batch, receipt *graph.Receipt) {
+	seen, pairs := map[graph.ID]bool{}, map[edgeKey]bool{}
+	for _, o := range t.entities {
+		seen[o.ID()] = true
+	}
+	for _, o := range t.edges {
+		pairs[edgeKey{o.From, o.Kind, o.To}] = true
+	}
+	for _, o := range b.Entities {
+		if !seen[o.ID()] {
+			seen[o.ID()], receipt.NewEntities = true, receipt.NewEntities+1
+		}
+	}
+	for _, o := range b.Edges {
+		if k := (edgeKey{o.From, o.Kind, o.To}); !pairs[k] {
+			pairs[k], receipt.NewEdges = true, receipt.NewEdges+1
+		}
+	}
+	t.entities = append(t.entities, b.Entities...)
+	t.edges = append(t.edges, b.Edges...)
+	t.world = newWorld(t.entities, t.edges)
+}
+
+// putAlerts keeps the newest version of each alert and the last edit of each field.
+func (t *modelTenant) putAlerts(b graph.Batch, receipt *graph.Receipt) (content map[graph.ID]bool, err error) {
+	content = map[graph.ID]bool{}
+	for _, c := range b.Alerts {
+		old, ok := t.alerts[c.ID()]
+		switch {
+		case !ok:
+			receipt.NewAlerts++
+		case c.SameAs(old.AlertContent) || !c.Newer(old.AlertContent):
+			receipt.DuplicateAlerts++
+			continue
+		default:
+			receipt.UpdatedAlerts++
+		}
+		old.ID, old.AlertContent = c.ID(), c
+		t.alerts[old.ID], content[old.ID] = old, true
+	}
+	for _, e := range b.Edits {
+		a, ok := t.alerts[e.Alert]
+		if !ok {
+			return nil, fmt.Errorf("%w: alert %s", graph.ErrNotFound, e.Alert)
+		}
+		a.Analyst = e.Set.Over(a.Analyst)
+		t.alerts[e.Alert] = a
+	}
+	return content, nil
+}
+
+func (t *modelTenant) putDocument(d graph.Document) {
+	old, ok := t.documents[d.DocumentKey]
+	switch {
+	case d.Value == nil:
+		delete(t.documents, d.DocumentKey)
+	case !ok || !bytes.Equal(old.Value, d.Value):
+		d.Value, d.Revision = bytes.Clone(d.Value), 0 // stamped later
+		t.documents[d.DocumentKey] = d
+	}
+}
+
+// decide applies the batch's own changes and the decider's; it returns the incidents they touched.
+func (t *modelTenant) decide(ctx context.Context, tenant graph.TenantID, before *modelTenant, b graph.Batch, changed map[graph.ID]bool) (map[graph.IncidentID]bool, error) {
+	touched := map[graph.IncidentID]bool{}
+	if err := t.changeIncidents(b.Incidents, touched); err != nil {
+		return nil, err
+	}
+	delta := graph.Delta{Alerts: slices.SortedFunc(maps.Keys(changed), graph.ID.Compare), Entities: identityDelta(before.world, t.world)}
+	if b.Decide != nil && len(delta.Alerts)+len(delta.Entities) > 0 {
+		staged := &Model{clock: time.Now, tenants: map[graph.TenantID]*modelTenant{tenant: t}, moved: make(chan struct{})}
+		changes, err := b.Decide.Decide(ctx, staged, graph.View{Tenant: tenant}, delta)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.changeIncidents(changes, touched); err != nil {
+			return nil, err
+		}
+		for _, id := range delta.Alerts {
+			if t.alerts[id].Incident == 0 {
+				return nil, fmt.Errorf("%w: alert %s is in no incident", graph.ErrInvalid, id)
+			}
+		}
+	}
+	return touched, t.checkIncidents(touched)
+}
+
+// identityDelta lists the nodes whose members or followed node differ.
+func identityDelta(before, after *world) []graph.ID {
+	var out []graph.ID
+	for id, n := range after.nodes {
+		old, ok := before.nodes[id]
+		if ok && (!slices.Equal(old.Members, n.Members) || old.SameAs != n.SameAs) {
+			out = append(out, id)
+		}
+	}
+	for id := range before.nodes {
+		if after.root[id] != id {
+			out = append(out, after.root[id])
+		}
+	}
+	slices.SortFunc(out, graph.ID.Compare)
+	return slices.Compact(out)
+}
+
+func (t *modelTenant) changeIncidents(changes []graph.IncidentChange, touched map[graph.IncidentID]bool) error {
+	for _, c := range changes {
+		i, ok := t.incidents[c.ID]
+		if c.ID == 0 {
+			t.next++
+			i, ok = graph.Incident{ID: t.next}, true
+		}
+		if !ok || i.RedirectTo != 0 {
+			return fmt.Errorf("%w: incident %s is unknown or redirected", graph.ErrInvalid, c.ID)
+		}
+		if c.RedirectTo != 0 {
+			if to, live := t.incidents[c.RedirectTo]; !live || to.RedirectTo != 0 || c.RedirectTo == i.ID {
+				return fmt.Errorf("%w: redirect to incident %s", graph.ErrInvalid, c.RedirectTo)
+			}
+			i.RedirectTo = c.RedirectTo
+		} else {
+			i.IncidentFacts = c.Facts
+		}
+		i.Triage = c.Triage.Over(i.Triage)
+		t.incidents[i.ID], touched[i.ID] = i, true
+		for _, id := range c.Alerts {
+			a, ok := t.alerts[id]
+			if !ok || i.RedirectTo != 0 {
+				return fmt.Errorf("%w: alert %s cannot join incident %s", graph.ErrInvalid, id, i.ID)
+			}
+			if a.Incident != i.ID && a.Incident != 0 {
+				touched[a.Incident] = true
+			}
+			a.Incident = i.ID
+			t.alerts[id] = a
+		}
+	}
+	return nil
+}
+
+func (t *modelTenant) checkIncidents(touched map[graph.IncidentID]bool) error {
+	count := map[graph.IncidentID]int{}
+	for _, a := range t.alerts {
+		count[a.Incident]++
+	}
+	for id := range touched {
+		i := t.incidents[id]
+		if (i.RedirectTo == 0) == (count[id] == 0) {
+			return fmt.Errorf("%w: incident %s has %d alerts, redirect %q", graph.ErrInvalid, id, count[id], i.RedirectTo)
+		}
+		i.AlertCount = count[id]
+		t.incidents[id] = i
+	}
+	return nil
+}
+
+// stamp gives revision and ticks to what differs from before; where nothing differs, nothing moves.
+func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bool, wall time.Time) {
+	var alerts []graph.ID
+	for id, a := range t.alerts {
+		if old, ok := before.alerts[id]; !ok || !sameJSON(old, a) {
+			alerts, touched[a.Incident] = append(alerts, id), true
+		}
+	}
+	slices.SortFunc(alerts, graph.ID.Compare)
+	incidents := t.changedIncidents(before, alerts, touched)
+	entities := t.changedEntities(before)
+	documents := t.changedDocuments(before)
+	if len(alerts)+len(incidents)+len(entities)+documents == 0 {
+		return
+	}
+	t.revision++
+	first, last := graph.NextTicks(wall, t.last, len(alerts)+len(incidents))
+	t.last = last
+	for i, id := range alerts {
+		a := t.alerts[id]
+		a.Updated, a.Revision = first+graph.Tick(i), t.revision
+		if a.Created == 0 {
+			a.Created = a.Updated
+		}
+		t.alerts[id] = a
+	}
+	for i, id := range incidents {
+		c := t.incidents[id]
+		c.Updated, c.Revision = first+graph.Tick(len(alerts)+i), t.revision
+		if c.Created == 0 {
+			c.Created = c.Updated
+		}
+		t.incidents[id] = c
+	}
+	for _, id := range entities {
+		t.entityRev[id] = t.revision
+	}
+	t.changes = append(t.changes, graph.Change{Revision: t.revision, Entities: t.touchedEntities(before, entities), Alerts: alerts, Incidents: incidents})
+}
+
+func (t *modelTenant) changedIncidents(before *modelTenant, alerts []graph.ID, touched map[graph.IncidentID]bool) []graph.IncidentID {
+	moved := map[graph.IncidentID]bool{}
+	for _, id := range alerts {
+		moved[t.alerts[id].Incident], moved[before.alerts[id].Incident] = true, true
+	}
+	var out []graph.IncidentID
+	for id := range touched {
+		if old, ok := before.incidents[id]; id != 0 && (!ok || moved[id] || !sameJSON(old, t.incidents[id])) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (t *modelTenant) changedEntities(before *modelTenant) []graph.ID {
+	var out []graph.ID
+	for id, n := range t.world.nodes {
+		old, ok := before.world.nodes[id]
+		if !ok || !sameJSON(old.Facts, n.Facts) || !slices.Equal(old.Members, n.Members) {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, graph.ID.Compare)
+	return out
+}
+
+// touchedEntities adds the ends of edges that changed.
+func (t *modelTenant) touchedEntities(before *modelTenant, entities []graph.ID) []graph.ID {
+	out := slices.Clone(entities)
+	for k := range t.world.edges {
+		now, _ := t.world.edge(k, time.Time{})
+		if old, ok := before.world.edge(k, time.Time{}); !ok || !sameJSON(old, now) {
+			out = append(out, k.from, k.to)
+		}
+	}
+	slices.SortFunc(out, graph.ID.Compare)
+	return slices.Compact(out)
+}
+
+func (t *modelTenant) changedDocuments(before *modelTenant) int {
+	n := 0
+	for k, d := range t.documents {
+		if old, ok := before.documents[k]; !ok || !bytes.Equal(old.Value, d.Value) {
+			d.Revision = t.revision + 1
+			t.documents[k], n = d, n+1
+		}
+	}
+	for k := range before.documents {
+		if _, ok := t.documents[k]; !ok {
+			n++
+		}
+	}
+	return n
+}
+
+func sameJSON(a, b any) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+}
+
+// Changes implements graph.Store.
+func (m *Model) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
+	return func(yield func(graph.Change, error) bool) {
+		t, err := m.read(ctx, v)
+		if err != nil {
+			yield(graph.Change{}, err)
+			return
+		}
+		for _, c := range t.changes {
+			if c.Revision > since && !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Ready implements graph.Store.
+func (m *Model) Ready(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return graph.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// Close implements graph.Store.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return nil
+}
+
+// Reopen makes a closed model usable again: what a durable store keeps, it keeps.
+func (m *Model) Reopen(clock func() time.Time) *Model {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Model{clock: clock, tenants: maps.Clone(m.tenants), moved: make(chan struct{})}
+}
