@@ -33,6 +33,7 @@ func TestHowIncidentIDsLive(t *testing.T) {
 		"both worked on: the one created first":  {[][]graph.Alert{{a(9), b(7)}}, []graph.Incident{{ID: 7, Triage: worked}, {ID: 9, Triage: worked}}, "7+1 9>7"},
 		"the part with the earliest alert keeps": {[][]graph.Alert{{b(7)}, {a(7), c(7)}}, []graph.Incident{{ID: 7}}, "7+0 0+1"},
 		"new ones go by their earliest alert":    {[][]graph.Alert{{c(0)}, {b(0)}, {a(0)}}, nil, "0+1 0+1 0+1"},
+		"its earliest alert, not its part's":     {[][]graph.Alert{{a(9), c(7)}, {b(7)}}, []graph.Incident{{ID: 7}, {ID: 9}}, "9+1 7+0"},
 		"falling apart and joining at once":      {[][]graph.Alert{{a(7)}, {b(7), c(9)}}, []graph.Incident{{ID: 7}, {ID: 9}}, "7+0 9+1"},
 	} {
 		current := map[graph.IncidentID]graph.Incident{}
