@@ -1,0 +1,187 @@
+package traverse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// Adjacency is what the algorithms need of one tenant's graph. All methods must be safe for concurrent use
+// and return early with ctx's error when it ends.
+type Adjacency interface {
+	// Resolve returns the canonical id of each id, in order; a zero ID where there is no such node.
+	Resolve(ctx context.Context, ids []graph.ID) ([]graph.ID, error)
+	// Edges yields the edges at q.Nodes (never nil) in q.Direction and of q.Kinds as of q.AsOf, in any order,
+	// an edge between two of them possibly twice; possiblySameAs where it is followed. It stops after the
+	// first error. Count and Alerts may be left empty by what does not keep them; the answer then has no
+	// gaps or evidence.
+	Edges(ctx context.Context, q graph.EdgeQuery) iter.Seq2[graph.Edge, error]
+	// Describe returns name and criticality of each canonical id, in order.
+	Describe(ctx context.Context, ids []graph.ID) ([]Description, error)
+}
+
+// Description is what an answer shows of a node.
+type Description struct {
+	Name        string
+	Criticality Criticality
+}
+
+// Limits and defaults of a question.
+const (
+	// DefaultHops is the depth of a question that names none.
+	DefaultHops = 3
+	// MaxHops is the greatest depth.
+	MaxHops = 6
+	// DefaultHubDegree: what more than this many share says nothing about any two of them.
+	DefaultHubDegree = 100
+	// DefaultCredentialLife is how long a logon leaves usable credentials. A Kerberos ticket lives 10 hours
+	// (Windows' default "Maximum lifetime for user ticket"), a hash in memory until the logoff or restart,
+	// which is taken to come within a day.
+	DefaultCredentialLife = 24 * time.Hour
+	// DefaultNodes and DefaultEdges are the budget of a question that sets none: tens of megabytes.
+	DefaultNodes = 50_000
+	DefaultEdges = 250_000
+)
+
+// Question asks what an attacker who holds the sources could reach.
+type Question struct {
+	// Sources the attacker holds, at least one; earlier ids resolve.
+	Sources []graph.ID
+	// Start is the instant since when; zero is before everything.
+	Start time.Time
+	// AsOf answers as of an earlier instant; zero is now.
+	AsOf time.Time
+	// MaxHops is 1 to MaxHops; 0 means DefaultHops.
+	MaxHops int
+	// TargetKinds are what counts; nil means DefaultTargetKinds.
+	TargetKinds []graph.Kind
+	// EdgeKinds limits the walk; nil means all that are walked. possiblySameAs is identity and always followed.
+	EdgeKinds []graph.EdgeKind
+	// ThroughHubs walks through hubs as through anything else.
+	ThroughHubs bool
+	// HubDegree is the greatest number of neighbours by shared moves with which a node is no hub; 0 means
+	// DefaultHubDegree. It is judged over all times and all kinds, whatever EdgeKinds says.
+	HubDegree int
+	// CredentialLife is how long credentials outlive a logon; 0 means DefaultCredentialLife.
+	CredentialLife time.Duration
+	// Budget bounds the work; the deadline is ctx's.
+	Budget Budget
+}
+
+// Budget bounds the work of one question.
+type Budget struct {
+	// Nodes reached, sources included; 0 means DefaultNodes.
+	Nodes int
+	// Edges read, each counted at every node it was read for; 0 means DefaultEdges.
+	Edges int
+}
+
+// BlastRadius finds everything that the sources lead to in at most MaxHops hops, in time (graph.Edge.Arrive)
+// and by WalkTable. Score and weighted score are those of Microsoft's graph_blast_radius_fl (Kusto functions
+// library). The answer is a function of graph and question, unless the deadline cut it.
+//
+// A met budget or a passed deadline is no error: the answer is then incomplete and says why; what it holds
+// is reachable, but there may be more, sooner. The last tenth of the time to ctx's deadline is kept for
+// describing. Errors: graph.ErrInvalid, graph.ErrNotFound for a source, ctx's when it was cancelled, and the
+// adjacency's own.
+func BlastRadius(ctx context.Context, adj Adjacency, q Question) (Answer, error) {
+	q, err := q.normal()
+	if err != nil {
+		return Answer{}, err
+	}
+	searching, cancel := reserve(ctx)
+	defer cancel()
+	s := newSearch(searching, adj, q)
+	limit, err := limitOf(s.run())
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.answer(ctx, limit)
+}
+
+// reserve ends at nine tenths of the time that ctx has left.
+func reserve(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, end.Add(-time.Until(end)/10))
+}
+
+// normal checks the question and fills its defaults.
+func (q Question) normal() (Question, error) {
+	if err := q.check(); err != nil {
+		return q, err
+	}
+	q.Start, q.AsOf = graph.Micro(q.Start), graph.Micro(q.AsOf)
+	setDefault(&q.MaxHops, DefaultHops)
+	setDefault(&q.HubDegree, DefaultHubDegree)
+	setDefault(&q.CredentialLife, DefaultCredentialLife)
+	setDefault(&q.Budget.Nodes, DefaultNodes)
+	setDefault(&q.Budget.Edges, DefaultEdges)
+	if q.TargetKinds == nil {
+		q.TargetKinds = DefaultTargetKinds()
+	}
+	return q, nil
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+func (q Question) check() error {
+	switch {
+	case len(q.Sources) == 0:
+		return fmt.Errorf("%w: blast radius without sources", graph.ErrInvalid)
+	case slices.ContainsFunc(q.Sources, graph.ID.IsZero):
+		return fmt.Errorf("%w: blast radius from a zero id", graph.ErrInvalid)
+	case q.MaxHops < 0 || q.MaxHops > MaxHops:
+		return fmt.Errorf("%w: %d hops, 1 to %d are possible", graph.ErrInvalid, q.MaxHops, MaxHops)
+	case q.HubDegree < 0 || q.CredentialLife < 0 || q.Budget.Nodes < 0 || q.Budget.Edges < 0:
+		return fmt.Errorf("%w: hub degree, credential life and budget must not be negative", graph.ErrInvalid)
+	}
+	for _, k := range q.TargetKinds {
+		if !k.Entity() {
+			return fmt.Errorf("%w: %s is not a kind of entity", graph.ErrInvalid, k)
+		}
+	}
+	for _, k := range q.EdgeKinds {
+		if !Walked(k) {
+			return fmt.Errorf("%w: edges of kind %s are not walked", graph.ErrInvalid, k)
+		}
+	}
+	return nil
+}
+
+// Limit is what kept an answer from being complete.
+type Limit string
+
+// The limits; a complete answer has none. The depth and the hubs are part of the question, not limits.
+const (
+	LimitNone     Limit = ""
+	LimitNodes    Limit = "nodes"
+	LimitEdges    Limit = "edges"
+	LimitDeadline Limit = "deadline"
+)
+
+// limitMet ends a search that met a limit, as an error would.
+type limitMet Limit
+
+func (l limitMet) Error() string { return "limit met: " + string(l) }
+
+// limitOf splits how a search ended into a limit and a true error.
+func limitOf(err error) (Limit, error) {
+	var met limitMet
+	if errors.As(err, &met) {
+		return Limit(met), nil
+	}
+	return LimitNone, err
+}

@@ -1,0 +1,111 @@
+package traverse
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// ErrNoAssets: the incident's evidence names no device, identity or mailbox that the attacker may hold.
+var ErrNoAssets = errors.New("incident has no assets")
+
+// maxIncidentAlerts bounds the alerts whose evidence gives an incident's sources: the earliest ones.
+const maxIncidentAlerts = 2000
+
+// sourceKinds are what an attacker can act from.
+var sourceKinds = []graph.Kind{graph.KindDevice, graph.KindIdentity, graph.KindMailbox}
+
+// carrierKinds spread by themselves; they are sources where the evidence calls them malicious.
+var carrierKinds = []graph.Kind{graph.KindMailMessage, graph.KindFile}
+
+// harmless are evidence roles of things that the attacker has touched or looked at, not taken.
+var harmless = []string{"contextual", "scanned", "attacked", "destination"}
+
+// IncidentBlastRadius asks BlastRadius for an incident: the sources are the devices, identities and
+// mailboxes that its evidence is about, apart from those of which it only says that they were looked at or
+// attacked, or that the attack was prevented; and its malicious messages and files. q.Sources is ignored; where q.Start is zero the
+// attacker arrives with the incident's first activity. A redirected incident means the one it points to.
+// Errors: graph.ErrNotFound, ErrNoAssets, and those of BlastRadius.
+func IncidentBlastRadius(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID, q Question) (Answer, error) {
+	incident, err := liveIncident(ctx, r, v, id)
+	if err != nil {
+		return Answer{}, err
+	}
+	if q.Sources, err = incidentSources(ctx, r, v, incident.ID); err != nil {
+		return Answer{}, err
+	}
+	if len(q.Sources) == 0 {
+		return Answer{}, fmt.Errorf("%w: %s", ErrNoAssets, id)
+	}
+	if q.Start.IsZero() {
+		q.Start = incident.FirstActivity
+	}
+	return BlastRadius(ctx, OverReader(r, v), q)
+}
+
+func liveIncident(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID) (graph.Incident, error) {
+	for {
+		page, err := r.Incidents(ctx, v, graph.IncidentQuery{IDs: []graph.IncidentID{id}})
+		if err != nil {
+			return graph.Incident{}, err
+		}
+		if len(page.Items) == 0 {
+			return graph.Incident{}, fmt.Errorf("%w: incident %s", graph.ErrNotFound, id)
+		}
+		if page.Items[0].RedirectTo == 0 {
+			return page.Items[0], nil
+		}
+		id = page.Items[0].RedirectTo // always to one that was created or kept: a chain ends
+	}
+}
+
+func incidentSources(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID) ([]graph.ID, error) {
+	q := graph.AlertQuery{Incidents: []graph.IncidentID{id}, Paging: graph.Paging{Order: graph.OldestCreated}}
+	held := map[graph.ID]bool{}
+	for read, more := 0, true; more && read < maxIncidentAlerts; {
+		page, err := r.Alerts(ctx, v, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range page.Items {
+			for _, e := range a.Evidence {
+				if isSource(e) {
+					held[e.Entity] = true
+				}
+			}
+			q.After = a.Created
+		}
+		read, more = read+len(page.Items), page.More
+	}
+	out := make([]graph.ID, 0, len(held))
+	for id := range held {
+		out = append(out, id)
+	}
+	slices.SortFunc(out, graph.ID.Compare)
+	return out, nil
+}
+
+// isSource reads kind, roles, verdict and remediation; what the evidence does not say counts against it.
+func isSource(e graph.Evidence) bool {
+	var b graph.EvidenceBase
+	_ = json.Unmarshal(e.Body, &b) // an unreadable body says nothing
+	switch kind := e.Entity.Kind(); {
+	case strings.EqualFold(b.RemediationStatus, "prevented") || strings.EqualFold(b.RemediationStatus, "blocked"):
+		return false
+	case slices.Contains(carrierKinds, kind):
+		return strings.EqualFold(b.Verdict, "malicious")
+	case !slices.Contains(sourceKinds, kind):
+		return false
+	}
+	for _, role := range b.Roles {
+		if !slices.ContainsFunc(harmless, func(h string) bool { return strings.EqualFold(h, role) }) {
+			return true
+		}
+	}
+	return len(b.Roles) == 0
+}

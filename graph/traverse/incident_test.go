@@ -1,0 +1,64 @@
+package traverse_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/graphtest"
+	"github.com/clew-security/clew/graph/traverse"
+)
+
+// evidence makes an observation and the evidence about it.
+func evidence(t *testing.T, kind graph.Kind, typ graph.KeyType, value, body string) (graph.EntityObservation, graph.Evidence) {
+	t.Helper()
+	k, ok := graph.NewKey(kind, typ, value)
+	if !ok {
+		t.Fatalf("%q is no key", value)
+	}
+	o := graph.EntityObservation{Keys: []graph.Key{k}, ObservedAt: graphtest.Epoch}
+	return o, graph.Evidence{Type: "evidence", Entity: o.ID(), Body: []byte(body)}
+}
+
+func TestWhatAnIncidentStartsFrom(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind  graph.Kind
+		typ   graph.KeyType
+		value string
+		body  string
+		want  bool
+	}{
+		"a device without roles":            {graph.KindDevice, graph.KeyMdeDeviceID, "m1", `{}`, true},
+		"a compromised account":             {graph.KindIdentity, graph.KeyUserPrincipalName, "ann@contoso.com", `{"roles":["attacked","Compromised"]}`, true},
+		"an account that was only attacked": {graph.KindIdentity, graph.KeyUserPrincipalName, "ann@contoso.com", `{"roles":["Attacked"]}`, false},
+		"a scanned device":                  {graph.KindDevice, graph.KeyMdeDeviceID, "m1", `{"roles":["scanned","contextual"]}`, false},
+		"an attack that was prevented":      {graph.KindDevice, graph.KeyMdeDeviceID, "m1", `{"remediationStatus":"prevented"}`, false},
+		"a malicious file":                  {graph.KindFile, graph.KeyFileName, "x.exe", `{"verdict":"malicious"}`, true},
+		"a file of no verdict":              {graph.KindFile, graph.KeyFileName, "x.exe", `{}`, false},
+		"an address":                        {graph.KindIPAddress, graph.KeyIPAddress, "203.0.113.7", `{"verdict":"malicious"}`, false},
+		"a body that cannot be read":        {graph.KindDevice, graph.KeyMdeDeviceID, "m1", `[]`, true},
+	} {
+		o, e := evidence(t, c.kind, c.typ, c.value, c.body)
+		s := graphtest.NewModel(graphtest.NewClock().Now)
+		b := graph.Batch{Entities: []graph.EntityObservation{o}, Decide: graphtest.UnionDecider{}, Alerts: []graph.AlertContent{{
+			Product: "p", ProviderAlertID: "1", FirstActivity: graphtest.Epoch, LastActivity: graphtest.Epoch, Evidence: []graph.Evidence{e},
+		}}}
+		if _, err := s.Apply(context.Background(), graphtest.Tenant, b); err != nil {
+			t.Fatal(err)
+		}
+		a, err := traverse.IncidentBlastRadius(context.Background(), s, graph.View{Tenant: graphtest.Tenant}, 1, traverse.Question{})
+		if got := slices.Contains(a.Sources, o.ID()); got != c.want || (err != nil) == c.want || (err != nil && !errors.Is(err, traverse.ErrNoAssets)) {
+			t.Errorf("%s: source is %v (%v), want %v", name, got, err, c.want)
+		}
+	}
+}
+
+func TestAnUnknownIncidentIsNotFound(t *testing.T) {
+	s := graphtest.NewModel(graphtest.NewClock().Now)
+	_, err := traverse.IncidentBlastRadius(context.Background(), s, graph.View{Tenant: graphtest.Tenant}, 9, traverse.Question{})
+	if !errors.Is(err, graph.ErrNotFound) {
+		t.Errorf("error is %v", err)
+	}
+}
