@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -159,8 +160,17 @@ var nameKeys = []KeyType{
 	KeyIPAddress, KeyPrivateIPAddress, KeyURL, KeyDomainName, KeyName, KeyDisplayName,
 }
 
-// DisplayName is what people call it: a name property, a readable key, or else its strongest key's value.
+// DisplayName is what people call it: Name, or where nothing readable is known "unnamed" and the kind.
 func (e Entity) DisplayName() string {
+	if name := e.Name(); name != "" {
+		return name
+	}
+	return "unnamed " + e.Kind().String()
+}
+
+// Name is a name property, a readable key, or else the strongest key's value; "" where that is a composite
+// of several, which is for machines.
+func (e Entity) Name() string {
 	for _, n := range nameProperties {
 		if s := e.Text(n); s != "" {
 			return s
@@ -171,8 +181,8 @@ func (e Entity) DisplayName() string {
 			return s
 		}
 	}
-	if len(e.Keys) > 0 {
+	if len(e.Keys) > 0 && !strings.ContainsRune(e.Keys[0].Value, '\x1f') {
 		return e.Keys[0].Value
 	}
-	return e.ID.String()
+	return ""
 }

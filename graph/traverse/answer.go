@@ -21,7 +21,8 @@ type Answer struct {
 	Score int `json:"score"`
 	// WeightedScore is the sum of their weights, of what is the same the greatest (blastRadiusScoreWeighted).
 	WeightedScore int `json:"weightedScore"`
-	// Hops counts all that was reached, targets or not, by least hops; the first are the sources.
+	// Hops counts all that was reached, targets or not, by least hops, what is the same once; the first are
+	// the sources.
 	Hops []HopCount `json:"hops"`
 	// Hubs that were reached and not walked through, in order of id.
 	Hubs         []Hub        `json:"hubs,omitempty"`
@@ -175,7 +176,11 @@ func step(l label, since time.Time) Step {
 
 func (s *search) hopCounts() []HopCount {
 	var out []HopCount
+	seen := make([]bool, len(s.nodes))
 	for _, n := range s.reached { // in order of hops
+		if len(s.sameNodes(n, seen)) == 0 {
+			continue // counted as what it is the same as
+		}
 		hops := s.first(n).hops
 		for len(out) <= hops {
 			out = append(out, HopCount{Hops: len(out), ByKind: map[graph.Kind]int{}})

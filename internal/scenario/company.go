@@ -179,13 +179,31 @@ func (c *company) addGroups(d dice) {
 	}
 	c.groups[0].members, c.groups[0].adminOf = c.admins[:2], c.domainControl
 	add("Server Operators T1", c.admins, c.servers[2:])
-	add("Workstation Support", c.admins[len(c.admins)/2:], append(c.workstations[:len(c.workstations):len(c.workstations)], c.kiosks...))
+	c.addSupport(add)
 	add("Software Deployment", []*identity{c.services[0], c.services[2]}, c.devices[2:])
 	for _, dep := range departments() {
 		add(dep, c.membersOf(dep), nil)
 	}
 	add("VPN Users", c.users[:len(c.users)/2], nil)
 	add("Executive Team", c.executives, nil)
+}
+
+// addSupport gives each site's workstations to some of the administrators.
+func (c *company) addSupport(add func(string, []*identity, []*device)) {
+	const sites = 6
+	support := c.admins[len(c.admins)/2:]
+	for site := range sites {
+		var members []*identity
+		var devices []*device
+		for i := site; i < len(support); i += sites {
+			members = append(members, support[i])
+		}
+		for i := site; i < len(c.workstations); i += sites {
+			devices = append(devices, c.workstations[i])
+		}
+		add(fmt.Sprintf("Workstation Support Site %d", site+1), members, devices)
+	}
+	add("Kiosk Support", support[:1], c.kiosks)
 }
 
 func (c *company) membersOf(department string) []*identity {

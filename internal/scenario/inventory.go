@@ -114,19 +114,20 @@ func (v *inventory) directory() {
 	}
 }
 
-// logons: people on their own devices, the deployment account everywhere, the backup account on servers,
-// administrators on some servers and on the jump server, and where an attacker will find their traces.
+// logons: people on their own devices, the deployment account on the build server (elsewhere it works over the
+// network, which leaves no credentials), the backup account on servers, administrators on some servers and on
+// the jump server, and where an attacker will find their traces.
 func (v *inventory) logons() {
 	co, end := v.w.co, v.w.End()
 	for _, d := range co.devices {
 		if d.owner != nil {
 			v.signIn(d.owner, d, end.Add(-v.d.between(time.Hour, 24*time.Hour)))
 		}
-		v.signIn(co.services[0], d, end.Add(-v.d.between(time.Hour, 72*time.Hour)))
 		if d.server() {
 			v.signIn(co.services[1], d, end.Add(-v.d.between(time.Hour, 24*time.Hour)))
 		}
 	}
+	v.signIn(co.services[0], co.byName["BLD-01"], end.Add(-v.d.between(time.Hour, 72*time.Hour)))
 	for _, u := range co.admins {
 		v.signIn(u, co.byName["JMP-01"], end.Add(-v.d.between(time.Hour, 48*time.Hour)))
 		v.signIn(u, pick(v.d, co.targets), v.w.Start.Add(v.d.between(time.Hour, 100*time.Hour)))
