@@ -1,0 +1,203 @@
+package sentinel
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/ingest/format"
+)
+
+// body is a Graph-shaped object under construction; what is empty is left out.
+type body map[string]any
+
+func (b body) set(name string, v any) {
+	switch v := v.(type) {
+	case nil:
+	case string:
+		if v != "" {
+			b[name] = v
+		}
+	case []string:
+		if len(v) > 0 {
+			b[name] = v
+		}
+	case []any:
+		if len(v) > 0 {
+			b[name] = v
+		}
+	case body:
+		if len(v) > 0 {
+			b[name] = v
+		}
+	case time.Time:
+		if !v.IsZero() {
+			b[name] = instant(v)
+		}
+	default:
+		b[name] = v
+	}
+}
+
+// texts copies fields: pairs of the name in Graph and the name in the source.
+func (b body) texts(o format.Object, pairs ...string) body {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		b.set(pairs[i], o.Text(pairs[i+1]))
+	}
+	return b
+}
+
+// enums copies fields whose values Graph writes in camel case; a bare number says nothing and is left out.
+func (b body) enums(o format.Object, pairs ...string) body {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if _, number := o[pairs[i+1]].(json.Number); !number {
+			b.set(pairs[i], camel(o.Text(pairs[i+1])))
+		}
+	}
+	return b
+}
+
+// numbers copies fields that Graph has as numbers.
+func (b body) numbers(o format.Object, pairs ...string) body {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if n, ok := o.Integer(pairs[i+1]); ok {
+			b[pairs[i]] = n
+		}
+	}
+	return b
+}
+
+// instants copies fields that are dates; one that cannot be read is left out.
+func (b body) instants(o format.Object, pairs ...string) body {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		b.set(pairs[i], o.Time(pairs[i+1]))
+	}
+	return b
+}
+
+// instant keeps 100 ns, the grain of Windows, by which processes are told apart.
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }
+
+// mapper maps the entities of one alert.
+type mapper struct {
+	*tree
+	created time.Time
+}
+
+// evidence maps the entities to evidence, in order. created is the alert's, for entities without a date.
+func evidence(list []json.RawMessage, created time.Time) ([]graph.Evidence, error) {
+	t, err := newTree(list)
+	if err != nil {
+		return nil, err
+	}
+	m := mapper{t, created}
+	var out []graph.Evidence
+	t.walk(func(o format.Object) {
+		e, e1 := m.evidence(o)
+		if e1 != nil {
+			err = e1
+		}
+		out = append(out, e)
+	})
+	return out, err
+}
+
+func (m mapper) evidence(o format.Object) (e graph.Evidence, err error) {
+	b := m.body(o)
+	if e.Body, err = graph.EncodeJSON(b); err != nil {
+		return e, fmt.Errorf("entity %s: %w", o.Text("$id"), err)
+	}
+	e.Type = graph.EvidenceType(b["@odata.type"].(string))
+	e.Original, err = m.written(o)
+	return e, err
+}
+
+// body is the whole evidence: its own fields and those of alertEvidence.
+func (m mapper) body(o format.Object) body {
+	kind, known := mappings[typeOf(o)]
+	if !known {
+		return m.base(m.unknown(o), o, cmp.Or(o.Text("Type"), "alertEvidence"))
+	}
+	return m.base(kind.fields(m, o), o, kind.evidence)
+}
+
+// base adds the fields of alertEvidence. Graph has no null for the three that are always set.
+func (m mapper) base(b body, o format.Object, evidenceType string) body {
+	b["@odata.type"] = graph.ODataPrefix + evidenceType
+	created := m.created
+	if t := o.Time("CreatedTimeUtc"); !t.IsZero() && !isThing[typeOf(o)] {
+		created = t
+	}
+	b.set("createdDateTime", created)
+	b["verdict"], b["remediationStatus"] = "unknown", "none"
+	b.enums(o, "verdict", "LastVerdict", "remediationStatus", "RemediationStatus")
+	roles := []string{}
+	for _, r := range o.Texts("Roles") {
+		roles = append(roles, camel(r))
+	}
+	b["roles"] = roles
+	var tags []string
+	for _, t := range o.Objects("Tags") {
+		if name := t.Text("TagName"); name != "" {
+			tags = append(tags, name)
+		}
+	}
+	b.set("tags", tags)
+	return b
+}
+
+// isThing are the types whose CreatedTimeUtc is that of the thing, not of the evidence.
+var isThing = map[string]bool{"process": true, "file": true}
+
+// unknown keeps a type that has no mapping, with all its fields.
+func (m mapper) unknown(o format.Object) body {
+	b := body{}
+	for name, v := range o {
+		if !strings.HasPrefix(name, "$") && name != "Type" {
+			b[name] = v
+		}
+	}
+	return b
+}
+
+// mapping is how one type of entity becomes evidence.
+type mapping struct {
+	evidence string
+	fields   func(mapper, format.Object) body
+}
+
+// mappings by typeOf.
+var mappings = map[string]mapping{
+	"host":                 {"deviceEvidence", mapper.device},
+	"account":              {"userEvidence", mapper.user},
+	"mailbox":              {"mailboxEvidence", mapper.mailbox},
+	"mailmessage":          {"analyzedMessageEvidence", mapper.message},
+	"mailcluster":          {"mailClusterEvidence", mapper.cluster},
+	"submissionmail":       {"submissionMailEvidence", mapper.submission},
+	"file":                 {"fileEvidence", mapper.file},
+	"filehash":             {"fileHashEvidence", mapper.fileHash},
+	"process":              {"processEvidence", mapper.process},
+	"ip":                   {"ipEvidence", mapper.ip},
+	"url":                  {"urlEvidence", mapper.url},
+	"registrykey":          {"registryKeyEvidence", mapper.registryKey},
+	"registryvalue":        {"registryValueEvidence", mapper.registryValue},
+	"cloudapplication":     {"cloudApplicationEvidence", mapper.cloudApplication},
+	"oauthapplication":     {"oauthApplicationEvidence", mapper.oauthApplication},
+	"serviceprincipal":     {"servicePrincipalEvidence", mapper.servicePrincipal},
+	"cloudlogonsession":    {"cloudLogonSessionEvidence", mapper.cloudSession},
+	"cloudlogonrequest":    {"cloudLogonRequestEvidence", mapper.cloudRequest},
+	"hostlogonsession":     {"hostLogonSessionEvidence", mapper.hostSession},
+	"malware":              {"malwareEvidence", mapper.malware},
+	"dns":                  {"dnsEvidence", mapper.dns},
+	"networkconnection":    {"networkConnectionEvidence", mapper.connection},
+	"azureresource":        {"azureResourceEvidence", mapper.azureResource},
+	"amazonresource":       {"amazonResourceEvidence", mapper.amazonResource},
+	"gcpresource":          {"googleCloudResourceEvidence", mapper.googleResource},
+	"securitygroup":        {"securityGroupEvidence", mapper.securityGroup},
+	"iotdevice":            {"ioTDeviceEvidence", mapper.iotDevice},
+	"mailboxconfiguration": {"mailboxConfigurationEvidence", mapper.mailboxConfiguration},
+	"container":            {"containerEvidence", mapper.container},
+}
