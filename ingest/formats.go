@@ -1,0 +1,54 @@
+package ingest
+
+import (
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/ingest/format"
+	"github.com/clew-security/clew/ingest/format/clew"
+	"github.com/clew-security/clew/ingest/format/graphsec"
+	"github.com/clew-security/clew/ingest/format/sentinel"
+)
+
+// Auto is the name of the format that decides for each record by its shape.
+const Auto = "auto"
+
+// Formats are the decoders by name; Auto is among them.
+func Formats() map[string]format.Decoder {
+	byName := map[string]format.Decoder{
+		format.Graph: graphsec.Decode, format.Sentinel: sentinel.Decode, format.Clew: clew.Decode,
+	}
+	all := map[string]format.Decoder{Auto: func(raw []byte) ([]format.Record, error) {
+		name, err := format.Detect(raw)
+		if err != nil {
+			return nil, err
+		}
+		return byName[name](raw)
+	}}
+	for name, d := range byName {
+		all[name] = d
+	}
+	return all
+}
+
+// part is what one record brings to a batch.
+type part struct {
+	entities []graph.EntityObservation
+	edges    []graph.EdgeObservation
+	alerts   []graph.AlertContent
+}
+
+// partOf projects a record.
+func partOf(r format.Record) part {
+	switch {
+	case r.Alert != nil:
+		p := Project(*r.Alert)
+		return part{p.Entities, p.Edges, []graph.AlertContent{p.Alert}}
+	case r.Edge != nil:
+		return part{
+			entities: []graph.EntityObservation{r.Edge.From, r.Edge.To},
+			edges:    []graph.EdgeObservation{r.Edge.Observation},
+		}
+	case r.Entity != nil:
+		return part{entities: []graph.EntityObservation{*r.Entity}}
+	}
+	return part{}
+}

@@ -1,0 +1,291 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/ingest/format"
+)
+
+// Defaults and limits of the batches a Pipeline commits. They stay below graph's, so that a batch is
+// seldom refused.
+const (
+	// DefaultBatch is the number of alerts or lines of one batch.
+	DefaultBatch = 500
+	maxItems     = graph.MaxBatchItems / 2
+	maxBytes     = graph.MaxBatchBytes / 2
+)
+
+// Input is one file.
+type Input struct {
+	// Name stands in rejects and errors.
+	Name   string
+	Reader io.Reader
+}
+
+// Summary counts what an import did.
+type Summary struct {
+	// Read counts top-level records, rejected ones among them: an incident with its alerts is one.
+	Read int `json:"read"`
+	// Alerts, Entities and Edges were not known before.
+	Alerts   int `json:"alerts"`
+	Entities int `json:"entities"`
+	Edges    int `json:"edges"`
+	// Updated counts alerts whose content was replaced by a newer version.
+	Updated int `json:"updated"`
+	// Duplicates counts alerts that are as the store had them (or older), and entity and edge lines that
+	// made no entity or edge which was not known. What such a line says of properties and times is
+	// committed all the same.
+	Duplicates int `json:"duplicates"`
+	// Rejected counts records that were not taken; see Pipeline.Rejects.
+	Rejected int `json:"rejected"`
+}
+
+// Progress tells how far an import is.
+type Progress struct {
+	// Bytes read of all inputs, as they lie on disk (compressed ones as such).
+	Bytes int64
+	// Records read, rejected ones among them.
+	Records int
+}
+
+// ErrStore is in every error of committing, beside the store's own.
+var ErrStore = errors.New("the store did not take a batch")
+
+// ErrRejected ends a strict import at the first record that cannot be taken; the text names it.
+var ErrRejected = errors.New("record rejected")
+
+// Pipeline imports records. Its fields must not change while it runs; a Pipeline may be used again.
+type Pipeline struct {
+	Store  graph.Writer
+	Tenant graph.TenantID
+	// Decode reads one record; see Formats.
+	Decode format.Decoder
+	// Decide assigns alerts to incidents in every commit; may be nil.
+	Decide graph.Decider
+	// Actor and Cause go into every batch.
+	Actor, Cause string
+	// Batch bounds the alerts or lines of one commit; 0 means DefaultBatch.
+	Batch int
+	// Strict stops at the first reject with ErrRejected: all that precedes it is committed, nothing of it
+	// or behind it.
+	Strict bool
+	// Rejects gets a line of JSON for each rejected record; may be nil. See Reject.
+	Rejects io.Writer
+	// Progress is called after every record; may be nil. It must be quick.
+	Progress func(Progress)
+}
+
+// Run imports the files one after another. Rejected records are counted, told and skipped. The error is one
+// of reading, of the store or of ctx, or ErrRejected; the summary counts what was committed until then. On
+// an error of reading all that precedes it is committed. When ctx ends or the store fails, the batch in
+// flight is there as a whole or not at all; importing the same files again is harmless.
+//
+// Records of one kind (alerts, entity lines, edge lines) share batches, so that the summary can tell what
+// lines made.
+func (p Pipeline) Run(ctx context.Context, in ...Input) (Summary, error) {
+	r := &run{Pipeline: p}
+	for _, input := range in {
+		if err := r.file(ctx, input); err != nil {
+			return r.summary, err
+		}
+	}
+	return r.summary, r.flushAll(ctx)
+}
+
+// run is the state of one import.
+type run struct {
+	Pipeline
+	summary Summary
+	bytes   int64
+	groups  [3]group
+}
+
+// The groups: what shares batches.
+const (
+	alerts = iota
+	entityLines
+	edgeLines
+)
+
+// group is a batch being filled.
+type group struct {
+	units        []unit
+	items, bytes int
+}
+
+// unit is what must not be split: an alert or a line.
+type unit struct {
+	part
+	raw format.Raw
+}
+
+func (u unit) batch() graph.Batch {
+	return graph.Batch{Entities: u.entities, Edges: u.edges, Alerts: u.alerts}
+}
+
+func (r *run) file(ctx context.Context, in Input) error {
+	for raw, err := range format.Records(in.Name, &counted{in.Reader, &r.bytes}) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var bad *format.RecordError
+		switch {
+		case errors.As(err, &bad):
+			err = r.take(ctx, bad.Raw, errors.New(bad.Reason))
+		case err != nil:
+			return errors.Join(err, r.flushAll(ctx))
+		default:
+			err = r.take(ctx, raw, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take counts and adds one record, or rejects it for the flaw that reading or decoding found.
+func (r *run) take(ctx context.Context, raw format.Raw, flaw error) error {
+	r.summary.Read++
+	var units []unit
+	if flaw == nil {
+		units, flaw = r.units(raw)
+	}
+	err := r.add(ctx, units)
+	if flaw != nil {
+		err = r.reject(ctx, raw, flaw)
+	}
+	if r.Progress != nil {
+		r.Progress(Progress{Bytes: r.bytes, Records: r.summary.Read})
+	}
+	return err
+}
+
+// units decodes and projects a record and checks each part alone: a batch of sound parts is sound.
+func (r *run) units(raw format.Raw) ([]unit, error) {
+	records, err := r.Decode(raw.Data)
+	if err != nil {
+		return nil, err
+	}
+	raw.Data = bytes.Clone(raw.Data[:min(len(raw.Data), format.MaxQuoted+1)])
+	var out []unit
+	for _, record := range records {
+		u := unit{partOf(record), raw}
+		if err := u.batch().Validate(); err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+func (r *run) add(ctx context.Context, units []unit) error {
+	for _, u := range units {
+		g := &r.groups[groupOf(u)]
+		items, size := len(u.entities)+len(u.edges)+len(u.alerts), u.batch().Size()
+		if len(g.units) > 0 && (g.items+items > maxItems || g.bytes+size > maxBytes) {
+			if err := r.flush(ctx, g); err != nil {
+				return err
+			}
+		}
+		g.units, g.items, g.bytes = append(g.units, u), g.items+items, g.bytes+size
+		if len(g.units) >= r.size() {
+			if err := r.flush(ctx, g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) size() int {
+	if r.Batch > 0 {
+		return r.Batch
+	}
+	return DefaultBatch
+}
+
+func groupOf(u unit) int {
+	switch {
+	case len(u.alerts) > 0:
+		return alerts
+	case len(u.edges) > 0:
+		return edgeLines
+	}
+	return entityLines
+}
+
+func (r *run) flushAll(ctx context.Context) error {
+	for i := range r.groups {
+		if err := r.flush(ctx, &r.groups[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) flush(ctx context.Context, g *group) error {
+	units := g.units
+	*g = group{}
+	if len(units) == 0 {
+		return nil
+	}
+	return r.commit(ctx, units)
+}
+
+// commit applies the units in one batch, or where the store finds that too large in halves.
+func (r *run) commit(ctx context.Context, units []unit) error {
+	b := graph.Batch{Actor: r.Actor, Cause: r.Cause, Decide: r.Decide}
+	for _, u := range units {
+		b.Entities = append(b.Entities, u.entities...)
+		b.Edges = append(b.Edges, u.edges...)
+		b.Alerts = append(b.Alerts, u.alerts...)
+	}
+	receipt, err := r.Store.Apply(ctx, r.Tenant, b)
+	switch {
+	case err == nil:
+		r.count(groupOf(units[0]), len(units), receipt)
+		return nil
+	case !errors.Is(err, graph.ErrBatchTooLarge):
+		return fmt.Errorf("%w: %d records up to %s:%d: %w", ErrStore, len(units),
+			units[len(units)-1].raw.File, units[len(units)-1].raw.Line, err)
+	case len(units) == 1:
+		return r.refuse(units[0].raw, err)
+	}
+	if err := r.commit(ctx, units[:len(units)/2]); err != nil {
+		return err
+	}
+	return r.commit(ctx, units[len(units)/2:])
+}
+
+func (r *run) count(kind, units int, receipt graph.Receipt) {
+	s := &r.summary
+	s.Alerts += receipt.NewAlerts
+	s.Entities += receipt.NewEntities
+	s.Edges += receipt.NewEdges
+	s.Updated += receipt.UpdatedAlerts
+	s.Duplicates += receipt.DuplicateAlerts
+	switch kind {
+	case entityLines:
+		s.Duplicates += max(0, units-receipt.NewEntities)
+	case edgeLines:
+		s.Duplicates += max(0, units-receipt.NewEdges)
+	}
+}
+
+// counted counts the bytes read.
+type counted struct {
+	io.Reader
+	n *int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	*c.n += int64(n)
+	return n, err
+}
