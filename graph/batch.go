@@ -91,6 +91,9 @@ type Receipt struct {
 	NewAlerts, UpdatedAlerts, DuplicateAlerts int
 	// NewEntities and NewEdges count ids and (from, kind, to) that were never observed before.
 	NewEntities, NewEdges int
+	// KnownEntities and KnownEdges count the observations in Batch.Entities and Batch.Edges that, taken in
+	// their order, said nothing that was not known.
+	KnownEntities, KnownEdges int
 }
 
 // Validate checks what can be checked without the store. The error wraps ErrInvalid or ErrBatchTooLarge.

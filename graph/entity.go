@@ -100,6 +100,15 @@ func (f Facts) Merge(g Facts) Facts {
 	return out
 }
 
+// Equal reports whether both say the same.
+func (f Facts) Equal(g Facts) bool {
+	return slices.Equal(f.Keys, g.Keys) && slices.Equal(f.Sources, g.Sources) &&
+		f.FirstSeen.Equal(g.FirstSeen) && f.LastSeen.Equal(g.LastSeen) &&
+		maps.EqualFunc(f.Properties, g.Properties, func(a, b Property) bool {
+			return a.ObservedAt.Equal(b.ObservedAt) && bytes.Equal(a.Value, b.Value)
+		})
+}
+
 func (p Property) newer(old Property) bool {
 	if c := p.ObservedAt.Compare(old.ObservedAt); c != 0 {
 		return c > 0

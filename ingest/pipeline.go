@@ -35,11 +35,11 @@ type Summary struct {
 	Alerts   int `json:"alerts"`
 	Entities int `json:"entities"`
 	Edges    int `json:"edges"`
-	// Updated counts alerts whose content was replaced by a newer version.
+	// Updated counts alerts whose content was replaced by a newer version, and entity and edge lines that
+	// said something new of what was known.
 	Updated int `json:"updated"`
 	// Duplicates counts alerts that are as the store had them (or older), and entity and edge lines that
-	// made no entity or edge which was not known. What such a line says of properties and times is
-	// committed all the same.
+	// said nothing new.
 	Duplicates int `json:"duplicates"`
 	// Rejected counts records that were not taken; see Pipeline.Rejects.
 	Rejected int `json:"rejected"`
@@ -272,9 +272,11 @@ func (r *run) count(kind, units int, receipt graph.Receipt) {
 	s.Duplicates += receipt.DuplicateAlerts
 	switch kind {
 	case entityLines:
-		s.Duplicates += max(0, units-receipt.NewEntities)
+		s.Duplicates += receipt.KnownEntities
+		s.Updated += units - receipt.NewEntities - receipt.KnownEntities
 	case edgeLines:
-		s.Duplicates += max(0, units-receipt.NewEdges)
+		s.Duplicates += receipt.KnownEdges
+		s.Updated += units - receipt.NewEdges - receipt.KnownEdges
 	}
 }
 

@@ -152,27 +152,54 @@ func (t *modelTenant) expect(all []graph.Expectation) error {
 	return nil
 }
 
+// observe takes the observations in and counts what they said.
 func (t *modelTenant) observe(b graph.Batch, receipt *graph.Receipt) {
-	seen, pairs := map[graph.ID]bool{}, map[edgeKey]bool{}
-	for _, o := range t.entities {
-		seen[o.ID()] = true
-	}
-	for _, o := range t.edges {
-		pairs[edgeKey{o.From, o.Kind, o.To}] = true
+	facts := map[graph.ID]graph.Facts{}
+	for id, a := range t.world.atoms {
+		facts[id] = a.facts
 	}
 	for _, o := range b.Entities {
-		if !seen[o.ID()] {
-			seen[o.ID()], receipt.NewEntities = true, receipt.NewEntities+1
+		old, seen := facts[o.ID()]
+		now := old.Merge(o.Facts())
+		switch {
+		case !seen:
+			receipt.NewEntities++
+		case sameJSON(old, now):
+			receipt.KnownEntities++
 		}
+		facts[o.ID()] = now
 	}
-	for _, o := range b.Edges {
-		if k := (edgeKey{o.From, o.Kind, o.To}); !pairs[k] {
-			pairs[k], receipt.NewEdges = true, receipt.NewEdges+1
-		}
-	}
+	t.observeEdges(b, receipt)
 	t.entities = append(t.entities, b.Entities...)
 	t.edges = append(t.edges, b.Edges...)
 	t.world = newWorld(t.entities, t.edges)
+}
+
+func (t *modelTenant) observeEdges(b graph.Batch, receipt *graph.Receipt) {
+	pairs, sightings := map[edgeKey]bool{}, map[any]graph.Sighting{}
+	see := func(o graph.EdgeObservation) (known bool) {
+		k := struct {
+			edgeKey
+			by graph.ID
+		}{edgeKey{o.From, o.Kind, o.To}, o.Observation}
+		now := o.Sighting()
+		if old, ok := sightings[k]; ok {
+			now = old.Merge(now)
+			known = now == old
+		}
+		sightings[k], pairs[k.edgeKey] = now, true
+		return known
+	}
+	for _, o := range t.edges {
+		see(o)
+	}
+	for _, o := range b.Edges {
+		before := len(pairs)
+		if see(o) {
+			receipt.KnownEdges++
+		}
+		receipt.NewEdges += len(pairs) - before
+	}
 }
 
 // putAlerts keeps the newest version of each alert and the last edit of each field.
@@ -320,7 +347,8 @@ func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bo
 	incidents := t.changedIncidents(before, alerts, touched)
 	entities := t.changedEntities(before)
 	documents := t.changedDocuments(before)
-	if len(alerts)+len(incidents)+len(entities)+documents == 0 {
+	touchedEntities := t.touchedEntities(before, entities)
+	if len(alerts)+len(incidents)+len(touchedEntities)+documents == 0 {
 		return
 	}
 	t.revision++
@@ -345,7 +373,7 @@ func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bo
 	for _, id := range entities {
 		t.entityRev[id] = t.revision
 	}
-	t.changes = append(t.changes, graph.Change{Revision: t.revision, Entities: t.touchedEntities(before, entities), Alerts: alerts, Incidents: incidents})
+	t.changes = append(t.changes, graph.Change{Revision: t.revision, Entities: touchedEntities, Alerts: alerts, Incidents: incidents})
 }
 
 func (t *modelTenant) changedIncidents(before *modelTenant, alerts []graph.ID, touched map[graph.IncidentID]bool) []graph.IncidentID {

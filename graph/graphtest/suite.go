@@ -122,7 +122,7 @@ func checkTwice(t *testing.T, fresh func(TB) Subject) {
 		before, at := digest(t, s), must(s.Position(context.Background(), view))(t)
 		for _, b := range batches {
 			r := apply(t, s, b)
-			if r.NewAlerts+r.UpdatedAlerts+r.NewEdges+r.NewEntities > 0 || r.Revision != at.Revision {
+			if r.NewAlerts+r.UpdatedAlerts+r.NewEdges+r.NewEntities > 0 || r.KnownEntities != len(b.Entities) || r.KnownEdges != len(b.Edges) || r.Revision != at.Revision {
 				t.Fatalf("second time: %+v", r)
 			}
 		}

@@ -1,0 +1,194 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// valueVersion leads every value that has a shape; another one is refused, not guessed at.
+const valueVersion = 1
+
+var errDamaged = errors.New("stored value is damaged")
+
+// open checks the version and gives what follows it.
+func open(v []byte) ([]byte, error) {
+	if len(v) == 0 {
+		return nil, errDamaged
+	}
+	if v[0] != valueVersion {
+		return nil, fmt.Errorf("%w: value version %d, this program reads %d: use a newer program", graph.ErrVersion, v[0], valueVersion)
+	}
+	return v[1:], nil
+}
+
+// tenantRow is where a tenant stands.
+type tenantRow struct {
+	graph.Position
+	// Next is the number of incidents ever created.
+	Next graph.IncidentID
+	// Trimmed is the newest revision whose Change was trimmed.
+	Trimmed graph.Revision
+}
+
+func (t tenantRow) encode() []byte {
+	return appendNumbers([]byte{valueVersion}, uint64(t.Revision), uint64(t.Clock), uint64(t.Alerts), uint64(t.Entities),
+		uint64(t.Edges), uint64(t.Incidents), uint64(t.Next), uint64(t.Trimmed))
+}
+
+func (t *tenantRow) decode(v []byte) error {
+	n, _, err := readNumbers(v, 8)
+	if err != nil {
+		return err
+	}
+	t.Revision, t.Clock = graph.Revision(n[0]), graph.Tick(n[1])
+	t.Alerts, t.Entities, t.Edges, t.Incidents = int(n[2]), int(n[3]), int(n[4]), int(n[5])
+	t.Next, t.Trimmed = graph.IncidentID(n[6]), graph.Revision(n[7])
+	return nil
+}
+
+// nodeRow stands for one node.
+type nodeRow struct {
+	// Revision is the last that changed what is shown of it.
+	Revision graph.Revision
+	// Members is the number of other ids that belong to it.
+	Members int
+}
+
+func (n nodeRow) encode() []byte {
+	return appendNumbers([]byte{valueVersion}, uint64(n.Revision), uint64(n.Members))
+}
+
+func (n *nodeRow) decode(v []byte) error {
+	f, _, err := readNumbers(v, 2)
+	if err == nil {
+		n.Revision, n.Members = graph.Revision(f[0]), int(f[1])
+	}
+	return err
+}
+
+func appendNumbers(b []byte, numbers ...uint64) []byte {
+	for _, n := range numbers {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
+// readNumbers reads n numbers behind the version and gives what follows them.
+func readNumbers(v []byte, n int) ([]uint64, []byte, error) {
+	v, err := open(v)
+	out := make([]uint64, n)
+	for i := 0; err == nil && i < n; i++ {
+		f, size := binary.Uvarint(v)
+		if size <= 0 {
+			return nil, nil, errDamaged
+		}
+		out[i], v = f, v[size:]
+	}
+	return out, v, err
+}
+
+// encodeRecord writes a revision and a JSON document.
+func encodeRecord(revision graph.Revision, record any) ([]byte, error) {
+	doc, err := graph.EncodeJSON(record)
+	return append(appendNumbers([]byte{valueVersion}, uint64(revision)), doc...), err
+}
+
+func decodeRecord(v []byte, record any) (graph.Revision, error) {
+	n, doc, err := readNumbers(v, 1)
+	if err != nil {
+		return 0, err
+	}
+	return graph.Revision(n[0]), json.Unmarshal(doc, record)
+}
+
+// Flags of a stored sighting.
+const (
+	flagInferred = 1 << iota
+	flagFirst
+	flagLast
+	flagEnded
+)
+
+// encodeSighting writes all but the observation, which is in the key: version, flags, the instants that are
+// known in microseconds, the source.
+func encodeSighting(s graph.Sighting) []byte {
+	b := []byte{valueVersion, 0}
+	if s.Inferred {
+		b[1] |= flagInferred
+	}
+	for _, f := range []struct {
+		flag byte
+		at   time.Time
+	}{{flagFirst, s.FirstSeen}, {flagLast, s.LastSeen}, {flagEnded, s.EndedAt}} {
+		if !f.at.IsZero() {
+			b[1] |= f.flag
+			b = binary.AppendVarint(b, f.at.UnixMicro())
+		}
+	}
+	return append(b, s.Source...)
+}
+
+func decodeSighting(observation graph.ID, v []byte) (graph.Sighting, error) {
+	s := graph.Sighting{Observation: observation}
+	v, err := open(v)
+	if err != nil || len(v) == 0 {
+		return s, errors.Join(err, errDamaged)
+	}
+	flags := v[0]
+	v = v[1:]
+	for _, f := range []struct {
+		flag byte
+		at   *time.Time
+	}{{flagFirst, &s.FirstSeen}, {flagLast, &s.LastSeen}, {flagEnded, &s.EndedAt}} {
+		if flags&f.flag == 0 {
+			continue
+		}
+		micros, size := binary.Varint(v)
+		if size <= 0 {
+			return s, errDamaged
+		}
+		*f.at, v = time.UnixMicro(micros).UTC(), v[size:]
+	}
+	s.Inferred, s.Source = flags&flagInferred != 0, string(v)
+	return s, nil
+}
+
+// encodeChange writes three counts, then the ids and numbers. The revision is in the key.
+func encodeChange(c graph.Change) []byte {
+	b := appendNumbers([]byte{valueVersion}, uint64(len(c.Entities)), uint64(len(c.Alerts)), uint64(len(c.Incidents)))
+	for _, ids := range [][]graph.ID{c.Entities, c.Alerts} {
+		for _, id := range ids {
+			b = append(b, id[:]...)
+		}
+	}
+	for _, i := range c.Incidents {
+		b = append(b, number(i)...)
+	}
+	return b
+}
+
+func decodeChange(revision graph.Revision, v []byte) (graph.Change, error) {
+	c := graph.Change{Revision: revision}
+	n, v, err := readNumbers(v, 3)
+	if err != nil {
+		return c, err
+	}
+	if n[0] > 1<<40 || n[1] > 1<<40 || n[2] > 1<<40 || uint64(len(v)) != 16*(n[0]+n[1])+8*n[2] {
+		return c, errDamaged
+	}
+	for range n[0] {
+		c.Entities, v = append(c.Entities, readID(v)), v[16:]
+	}
+	for range n[1] {
+		c.Alerts, v = append(c.Alerts, readID(v)), v[16:]
+	}
+	for range n[2] {
+		c.Incidents, v = append(c.Incidents, readNumber[graph.IncidentID](v)), v[8:]
+	}
+	return c, nil
+}

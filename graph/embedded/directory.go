@@ -1,0 +1,137 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	iofs "io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// formatVersion of the directory. It is raised when an older program could not read what a newer one wrote.
+const formatVersion = 1
+
+// What a directory holds. The format file is written before anything else, by rename.
+const (
+	formatName    = "FORMAT"
+	formatNewName = "FORMAT.new"
+	lockName      = "LOCK"
+	pebbleName    = "pebble"
+	formatHead    = "clew embedded graph store, format "
+)
+
+// prepare makes or checks the directory and locks it. The lock must be closed.
+func prepare(fs vfs.FS, dir string) (lock io.Closer, err error) {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := refuseForeign(fs, dir); err != nil {
+		return nil, err
+	}
+	if lock, err = lockDirectory(fs, dir); err != nil {
+		return nil, err
+	}
+	if err := checkFormat(fs, dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// refuseForeign looks without touching anything.
+func refuseForeign(fs vfs.FS, dir string) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return err
+	}
+	other := ""
+	for _, n := range names {
+		switch n {
+		case formatName:
+			return nil
+		case lockName, formatNewName, "lost+found":
+		default:
+			other = n
+		}
+	}
+	if other != "" {
+		return fmt.Errorf("%w: directory %s is not empty (%s) and is no store of this program: name an empty or new one", graph.ErrVersion, dir, other)
+	}
+	return nil
+}
+
+func lockDirectory(fs vfs.FS, dir string) (io.Closer, error) {
+	lock, err := fs.Lock(fs.PathJoin(dir, lockName))
+	var path *iofs.PathError
+	if err != nil && !errors.As(err, &path) { // the lock's file could be opened, so it is held
+		return nil, fmt.Errorf("%w: directory %s is open in this or another process: %w", graph.ErrInUse, dir, err)
+	}
+	return lock, err
+}
+
+func checkFormat(fs vfs.FS, dir string) error {
+	f, err := fs.Open(fs.PathJoin(dir, formatName))
+	if errors.Is(err, iofs.ErrNotExist) {
+		return writeFormat(fs, dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return err
+	}
+	version, found := strings.CutPrefix(strings.TrimSpace(string(text)), formatHead)
+	n, err := strconv.Atoi(version)
+	if !found || err != nil {
+		return fmt.Errorf("%w: %s is not a format file of this program", graph.ErrVersion, fs.PathJoin(dir, formatName))
+	}
+	if n != formatVersion {
+		return fmt.Errorf("%w: directory %s has format %d, this program reads %d: use the program that wrote it, or a newer one", graph.ErrVersion, dir, n, formatVersion)
+	}
+	return nil
+}
+
+func writeFormat(fs vfs.FS, dir string) error {
+	f, err := fs.Create(fs.PathJoin(dir, formatNewName), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%s%d\n", formatHead, formatVersion)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := fs.Rename(fs.PathJoin(dir, formatNewName), fs.PathJoin(dir, formatName)); err != nil {
+		return err
+	}
+	return errors.Join(syncDirectory(fs, dir), syncDirectory(fs, fs.PathDir(dir)))
+}
+
+func syncDirectory(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// plainPath makes one directory one name, so that a second store in this process sees the first one's lock.
+func plainPath(fs vfs.FS, dir string) (string, error) {
+	if fs != vfs.Default {
+		return dir, nil
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(dir)
+}

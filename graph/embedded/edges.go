@@ -1,0 +1,290 @@
+package embedded
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// ends names one relation: between home ids as stored, or between nodes as shown.
+type ends struct {
+	from graph.ID
+	kind graph.EdgeKind
+	to   graph.ID
+}
+
+func (e ends) compare(o ends) int {
+	return cmp.Or(e.from.Compare(o.from), cmp.Compare(e.kind, o.kind), e.to.Compare(o.to))
+}
+
+// edgeReader reads edges within one call. It keeps one iterator over the sightings and the ids it resolved.
+type edgeReader struct {
+	view
+	it    *pebble.Iterator
+	nodes map[graph.ID]graph.ID
+}
+
+func (v view) edgeReader() (*edgeReader, error) {
+	s := under(v.keys.of(tableEdge))
+	it, err := v.rows.NewIter(&pebble.IterOptions{LowerBound: s.lower, UpperBound: s.upper})
+	return &edgeReader{v, it, map[graph.ID]graph.ID{}}, err
+}
+
+func (r *edgeReader) close() error { return r.it.Close() }
+
+// nodeOf is canonical, remembered.
+func (r *edgeReader) nodeOf(id graph.ID) (graph.ID, error) {
+	if c, ok := r.nodes[id]; ok {
+		return c, nil
+	}
+	c, err := r.canonical(id)
+	r.nodes[id] = c
+	return c, err
+}
+
+// sightings calls found for all under the prefix, which is that of a key of tableEdge.
+func (r *edgeReader) sightings(prefix []byte, found func(at ends, s graph.Sighting) error) error {
+	n := 0
+	for ok := r.it.SeekGE(prefix); ok && bytes.HasPrefix(r.it.Key(), prefix); ok = r.it.Next() {
+		if n++; n%256 == 0 && r.ctx.Err() != nil {
+			return r.ctx.Err()
+		}
+		value, err := r.it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		key := r.keys.rest(r.it.Key())
+		s, err := decodeSighting(readID(key[33:]), value)
+		if err == nil {
+			err = found(ends{readID(key), graph.EdgeKind(key[16]), readID(key[17:])}, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return r.it.Error()
+}
+
+// edges implements graph.Reader's Edges; it gives false where the caller wants no more.
+func (v view) edges(q graph.EdgeQuery, yield func(graph.Edge, error) bool) (err error) {
+	r, err := v.edgeReader()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if q.Direction == 0 {
+		q.Direction = graph.Both
+	}
+	if q.Nodes == nil {
+		return r.all(q, yield)
+	}
+	nodes, err := v.canonicals(q.Nodes)
+	if err != nil {
+		return err
+	}
+	same := v.sameness()
+	for _, id := range nodes {
+		out, err := r.at(id, q, same)
+		if err != nil {
+			return err
+		}
+		for _, e := range out {
+			if !yield(e, nil) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// all yields the observed edges node by node.
+func (r *edgeReader) all(q graph.EdgeQuery, yield func(graph.Edge, error) bool) error {
+	q.Direction = graph.Out
+	return r.scan(under(r.keys.of(tableNode)), func(key, value []byte) (bool, error) {
+		var row nodeRow
+		if err := row.decode(value); err != nil {
+			return true, err
+		}
+		out, err := r.observed(readID(key), row, q)
+		for _, e := range out {
+			if !yield(e, nil) {
+				return true, err
+			}
+		}
+		return false, err
+	})
+}
+
+// at lists the edges at one node, those that are derived included.
+func (r *edgeReader) at(id graph.ID, q graph.EdgeQuery, same sameness) ([]graph.Edge, error) {
+	row, ok, err := r.node(id)
+	if err != nil || !ok {
+		return nil, err
+	}
+	out, err := r.observed(id, row, q)
+	if err != nil || (q.Kinds != nil && !slices.Contains(q.Kinds, graph.EdgePossiblySame)) {
+		return out, err
+	}
+	derived, err := same.edges(id, q.Direction)
+	return append(out, derived...), err
+}
+
+// edges lists the possiblySameAs edges at a node that are followed.
+func (s sameness) edges(id graph.ID, d graph.Direction) (out []graph.Edge, err error) {
+	derived := func(from, to graph.ID) graph.Edge {
+		return graph.Edge{Kind: graph.EdgePossiblySame, From: from, To: to, Count: 1, Inferred: true}
+	}
+	if d&graph.Out != 0 {
+		to, err := s.sole(id)
+		if err != nil {
+			return nil, err
+		}
+		if !to.IsZero() {
+			out = append(out, derived(id, to))
+		}
+	}
+	if d&graph.In != 0 {
+		e, _, err := s.entity(id)
+		if err != nil {
+			return nil, err
+		}
+		from, err := s.followers(e)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range from {
+			out = append(out, derived(f, id))
+		}
+	}
+	return out, nil
+}
+
+// observed joins the sightings at all ids of a node, in order.
+func (r *edgeReader) observed(id graph.ID, row nodeRow, q graph.EdgeQuery) ([]graph.Edge, error) {
+	atoms := []graph.ID{id}
+	if row.Members > 0 {
+		members, err := r.members(id)
+		if err != nil {
+			return nil, err
+		}
+		atoms = append(atoms, members...)
+	}
+	groups := map[ends][]graph.Sighting{}
+	add := func(at ends, s graph.Sighting) error { return r.group(groups, at, s) }
+	for _, atom := range atoms {
+		if q.Direction&graph.Out != 0 {
+			if err := r.outgoing(atom, q.Kinds, add); err != nil {
+				return nil, err
+			}
+		}
+		if q.Direction&graph.In != 0 {
+			if err := r.incoming(atom, q.Kinds, add); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var out []graph.Edge
+	for _, k := range slices.SortedFunc(maps.Keys(groups), ends.compare) {
+		if e, ok := graph.JoinSightings(k.kind, k.from, k.to, groups[k], q.AsOf); ok {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// group puts a sighting under its nodes. What joining made an edge from a node to itself is not shown.
+func (r *edgeReader) group(groups map[ends][]graph.Sighting, at ends, s graph.Sighting) (err error) {
+	if at.from, err = r.nodeOf(at.from); err != nil {
+		return err
+	}
+	if at.to, err = r.nodeOf(at.to); err != nil {
+		return err
+	}
+	if at.from != at.to {
+		groups[at] = append(groups[at], s)
+	}
+	return nil
+}
+
+func (r *edgeReader) outgoing(from graph.ID, kinds []graph.EdgeKind, found func(ends, graph.Sighting) error) error {
+	if kinds == nil {
+		return r.sightings(r.keys.of(tableEdge, from[:]), found)
+	}
+	for _, k := range sortedKinds(kinds) {
+		if err := r.sightings(r.keys.of(tableEdge, from[:], []byte{byte(k)}), found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *edgeReader) incoming(to graph.ID, kinds []graph.EdgeKind, found func(ends, graph.Sighting) error) error {
+	each := func(key, _ []byte) (bool, error) {
+		from, kind := readID(key[17:]), graph.EdgeKind(key[16])
+		return false, r.sightings(r.keys.edge(from, kind, to), found)
+	}
+	if kinds == nil {
+		return r.scan(under(r.keys.of(tableReverse, to[:])), each)
+	}
+	for _, k := range sortedKinds(kinds) {
+		if err := r.scan(under(r.keys.of(tableReverse, to[:], []byte{byte(k)})), each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sortedKinds lists each kind once, so that no sighting counts twice.
+func sortedKinds(kinds []graph.EdgeKind) []graph.EdgeKind {
+	return slices.Compact(slices.Sorted(slices.Values(kinds)))
+}
+
+// neighbours lists the nodes at the other ends of an atom's edges.
+func (r *edgeReader) neighbours(atom graph.ID) ([]graph.ID, error) {
+	var out []graph.ID
+	err := r.outgoing(atom, nil, func(at ends, _ graph.Sighting) error {
+		out = append(out, at.to)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	in, err := r.ids(under(r.keys.of(tableReverse, atom[:])))
+	if err != nil {
+		return nil, err
+	}
+	return r.canonicals(append(out, in...))
+}
+
+// shown joins one edge between two nodes.
+func (r *edgeReader) shown(at ends) (graph.Edge, error) {
+	from, err := r.members(at.from)
+	if err != nil {
+		return graph.Edge{}, err
+	}
+	to, err := r.members(at.to)
+	if err != nil {
+		return graph.Edge{}, err
+	}
+	var all []graph.Sighting
+	for _, f := range append(from, at.from) {
+		for _, t := range append(slices.Clone(to), at.to) {
+			err := r.sightings(r.keys.edge(f, at.kind, t), func(_ ends, s graph.Sighting) error {
+				all = append(all, s)
+				return nil
+			})
+			if err != nil {
+				return graph.Edge{}, err
+			}
+		}
+	}
+	e, _ := graph.JoinSightings(at.kind, at.from, at.to, all, time.Time{})
+	return e, nil
+}

@@ -1,0 +1,171 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// read calls answer with a snapshot of the tenant, which waits for v.AtLeast.
+func (s *Store) read(ctx context.Context, v graph.View, answer func(view) error) (err error) {
+	if err := s.awaitRevision(ctx, v); err != nil {
+		return err
+	}
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	snapshot := s.db.NewSnapshot()
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	return answer(view{ctx, snapshot, keysOf(v.Tenant)})
+}
+
+// awaitRevision does not hold up Close while it waits.
+func (s *Store) awaitRevision(ctx context.Context, v graph.View) error {
+	for v.AtLeast > 0 {
+		moved := s.tenant(v.Tenant).movedChan()
+		if err := s.enter(ctx); err != nil {
+			return err
+		}
+		row, err := view{ctx, s.db, keysOf(v.Tenant)}.tenantRow()
+		s.leave()
+		if err != nil || row.Revision >= v.AtLeast {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closing:
+			return graph.ErrClosed
+		case <-s.failure.done:
+			return s.failure.err()
+		}
+	}
+	return nil
+}
+
+// bind moves the tenant's clock, durably, for a read that is bounded above by want, and returns the bound
+// that the read may promise; 0 where want is.
+func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (graph.Tick, error) {
+	if want == 0 {
+		return 0, nil
+	}
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	t := s.tenant(id)
+	if err := t.takeTurn(ctx, s); err != nil {
+		return 0, err
+	}
+	defer t.giveTurn()
+	k := keysOf(id)
+	row, err := view{ctx, s.db, k}.tenantRow()
+	if err != nil {
+		return 0, err
+	}
+	bound, clock := graph.BoundClock(s.options.Clock(), row.Clock, want)
+	if clock == row.Clock {
+		return bound, nil
+	}
+	row.Clock = clock
+	b := s.db.NewBatch()
+	if err := b.Set(k.of(tableTenant), row.encode(), nil); err != nil {
+		return 0, err
+	}
+	return bound, s.commit(b)
+}
+
+// Entities implements graph.Reader.
+func (s *Store) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) (out []graph.Entity, err error) {
+	err = s.read(ctx, v, func(r view) (err error) { out, err = r.entities(q); return err })
+	return out, err
+}
+
+// Lookup implements graph.Reader.
+func (s *Store) Lookup(ctx context.Context, v graph.View, keys []graph.Key) (out [][]graph.ID, err error) {
+	err = s.read(ctx, v, func(r view) (err error) { out, err = r.lookup(keys); return err })
+	return out, err
+}
+
+// Edges implements graph.Reader. The iteration holds a snapshot, and Close waits for it. All edges at one
+// node are in memory at a time. An edge that joining made one from a node to itself is not shown. A weak key
+// that more than 1,000 weak-only nodes bear is followed to 1,000 of them.
+func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
+	return stream(func(yield func(graph.Edge, error) bool) error {
+		return s.read(ctx, v, func(r view) error { return r.edges(q, yield) })
+	})
+}
+
+// Alerts implements graph.Reader.
+func (s *Store) Alerts(ctx context.Context, v graph.View, q graph.AlertQuery) (out graph.AlertPage, err error) {
+	bound, err := s.bind(ctx, v.Tenant, wanted(q.Paging))
+	if err != nil {
+		return out, err
+	}
+	err = s.read(ctx, v, func(r view) (err error) { out, err = r.alerts(q, bound); return err })
+	return out, err
+}
+
+// Incidents implements graph.Reader.
+func (s *Store) Incidents(ctx context.Context, v graph.View, q graph.IncidentQuery) (out graph.IncidentPage, err error) {
+	bound, err := s.bind(ctx, v.Tenant, wanted(q.Paging))
+	if err != nil {
+		return out, err
+	}
+	err = s.read(ctx, v, func(r view) (err error) { out, err = r.incidents(q, bound); return err })
+	return out, err
+}
+
+// Documents implements graph.Reader.
+func (s *Store) Documents(ctx context.Context, v graph.View, q graph.DocumentQuery) (out []graph.Document, err error) {
+	err = s.read(ctx, v, func(r view) (err error) { out, err = r.documents(q); return err })
+	return out, err
+}
+
+// Position implements graph.Reader.
+func (s *Store) Position(ctx context.Context, v graph.View) (out graph.Position, err error) {
+	err = s.read(ctx, v, func(r view) (err error) { out, err = r.position(); return err })
+	return out, err
+}
+
+// Changes implements graph.Store. The newest Options.KeepChanges are kept.
+func (s *Store) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
+	return stream(func(yield func(graph.Change, error) bool) error {
+		return s.read(ctx, v, func(r view) error { return r.changes(since, yield) })
+	})
+}
+
+func (v view) changes(since graph.Revision, yield func(graph.Change, error) bool) error {
+	row, err := v.tenantRow()
+	if err != nil || since >= row.Revision {
+		return err
+	}
+	if since < row.Trimmed {
+		return graph.ErrTooOld
+	}
+	s := span{lower: v.keys.of(tableChange, number(since+1)), upper: after(v.keys.of(tableChange))}
+	return v.scan(s, func(key, value []byte) (bool, error) {
+		c, err := decodeChange(readNumber[graph.Revision](key), value)
+		return err == nil && !yield(c, nil), err
+	})
+}
+
+// stream turns a walk into an iterator whose last item is the walk's error. It must not yield after the
+// caller has had enough, not even an error.
+func stream[T any](walk func(yield func(T, error) bool) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		enough := false
+		err := walk(func(item T, err error) bool {
+			enough = !yield(item, err)
+			return !enough
+		})
+		if err != nil && !enough {
+			var none T
+			yield(none, err)
+		}
+	}
+}

@@ -1,0 +1,277 @@
+// Package embedded is the default graph.Store: one process, one directory, crash safe, on Pebble.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// DefaultKeepChanges is how many of a tenant's newest changes are kept for Changes.
+const DefaultKeepChanges = 10_000
+
+// DefaultCacheBytes is the size of the cache of decompressed blocks.
+const DefaultCacheBytes = 64 << 20
+
+// Options of a store; the zero value serves.
+type Options struct {
+	// Clock gives the wall clock for ticks; nil means time.Now. It may jump.
+	Clock func() time.Time
+	// FS is the file system; nil means the operating system's.
+	FS vfs.FS
+	// Log takes what the storage engine complains about, as printf does; nil means silence.
+	Log func(format string, args ...any)
+	// KeepChanges is how many of a tenant's newest changes are kept; 0 means DefaultKeepChanges.
+	KeepChanges int
+	// CacheBytes bounds the block cache; 0 means DefaultCacheBytes.
+	CacheBytes int64
+
+	memTableBytes uint64 // small in tests, so that files change hands often
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	if o.KeepChanges <= 0 {
+		o.KeepChanges = DefaultKeepChanges
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.memTableBytes == 0 {
+		o.memTableBytes = 32 << 20
+	}
+	return o
+}
+
+// Store is a graph.Store in a directory. One process at a time may have it open.
+//
+// Writers of one tenant take turns; readers see a snapshot and block nobody. A write that the storage
+// refuses (a full or failing disk) stops the store: that call and all later ones return an error that wraps
+// the cause, until the store is closed and opened again. What was acknowledged before is then there; the
+// failed batch is there as a whole or not at all.
+type Store struct {
+	options Options
+	dir     string
+	db      *pebble.DB
+	lock    io.Closer
+	failure *failure
+	write   *pebble.WriteOptions
+
+	mu       sync.Mutex
+	tenants  map[graph.TenantID]*tenant
+	inFlight sync.WaitGroup // entered under mu while not closed
+	closed   bool
+	closing  chan struct{}
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var _ graph.Store = (*Store)(nil)
+
+// tenant is what is kept in memory of one tenant: nothing that the directory does not say better.
+type tenant struct {
+	turn  chan struct{} // holds one token; who has it writes
+	mu    sync.Mutex
+	moved chan struct{} // closed and replaced when a commit has become visible
+}
+
+// Open opens the store in dir and creates it where there is none. Errors: graph.ErrInUse where a process has
+// it open; graph.ErrVersion where the directory holds something else or another format; the storage's own.
+func Open(dir string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	dir, err := plainPath(o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := prepare(o.FS, dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening store: %w", err)
+	}
+	s := &Store{
+		options: o, dir: dir, lock: lock, failure: newFailure(), write: pebble.Sync,
+		tenants: map[graph.TenantID]*tenant{}, closing: make(chan struct{}),
+	}
+	if err := s.openPebble(); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening store in %s: %w", dir, err), lock.Close())
+	}
+	s.failure.armed.Store(true)
+	return s, nil
+}
+
+// openPebble leaves no Pebble open if it fails.
+func (s *Store) openPebble() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.Join(fmt.Errorf("storage engine: %v", p), s.failure.err())
+		}
+	}()
+	if s.db, err = pebble.Open(s.options.FS.PathJoin(s.dir, pebbleName), s.pebbleOptions()); err != nil {
+		return err
+	}
+	if err := s.failure.err(); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	return nil
+}
+
+func (s *Store) pebbleOptions() *pebble.Options {
+	log := pebbleLog{s.failure, s.options.Log}
+	o := &pebble.Options{
+		FS: failStopFS{s.options.FS, s.failure}, Logger: log, CacheSize: s.options.CacheBytes,
+		FormatMajorVersion: pebble.FormatColumnarBlocks,
+		MemTableSize:       s.options.memTableBytes, MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold: 4, L0StopWritesThreshold: 24,
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { log.Errorf("background: %v", err) },
+			DataCorruption:  func(i pebble.DataCorruptionInfo) { s.failure.set(fmt.Errorf("corruption: %v", i)) },
+		},
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most writes ask for keys that are not there
+	}
+	return o
+}
+
+// enter admits a call; leave must follow. It does not admit after Close or a storage failure.
+func (s *Store) enter(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return graph.ErrClosed
+	}
+	if err := s.failure.err(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.inFlight.Add(1)
+	return nil
+}
+
+func (s *Store) leave() { s.inFlight.Done() }
+
+// tenant returns the tenant's in-memory part, made on first use.
+func (s *Store) tenant(id graph.TenantID) *tenant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.tenants[id]
+	if !ok {
+		t = &tenant{turn: make(chan struct{}, 1), moved: make(chan struct{})}
+		t.turn <- struct{}{}
+		s.tenants[id] = t
+	}
+	return t
+}
+
+// takeTurn waits to be the tenant's only writer; giveTurn must follow.
+func (t *tenant) takeTurn(ctx context.Context, s *Store) error {
+	select {
+	case <-t.turn:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.failure.done:
+		return s.failure.err()
+	}
+}
+
+func (t *tenant) giveTurn() { t.turn <- struct{}{} }
+
+func (t *tenant) movedChan() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.moved
+}
+
+func (t *tenant) announce() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.moved)
+	t.moved = make(chan struct{})
+}
+
+// commit makes the batch durable and visible. On an error the outcome is open and the store has failed. It
+// runs apart because Pebble does not come back from a write that cannot be done.
+func (s *Store) commit(b *pebble.Batch) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				s.failure.set(fmt.Errorf("storage engine: %v", p))
+			}
+		}()
+		done <- s.db.Apply(b, s.write)
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			err = s.failure.err()
+		}
+		return err
+	case <-s.failure.done:
+		return s.failure.err()
+	}
+}
+
+// Ready implements graph.Store.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	s.leave()
+	return nil
+}
+
+// Close waits for the calls in flight, iterations included, and releases the directory. It must not be
+// called from inside an iteration.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		close(s.closing)
+		s.closeErr = s.release()
+	})
+	return s.closeErr
+}
+
+// release closes Pebble, unless the storage failed: then Pebble stands still with what it holds, cannot
+// write any more, and is left to the end of the process.
+func (s *Store) release() error {
+	idle := make(chan struct{})
+	go func() { s.inFlight.Wait(); close(idle) }()
+	select {
+	case <-idle:
+	case <-s.failure.done:
+	}
+	if s.failure.err() != nil {
+		return s.lock.Close()
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.db.Close() }()
+	select {
+	case err := <-done:
+		return errors.Join(err, s.lock.Close())
+	case <-s.failure.done: // the last write failed
+		return errors.Join(s.failure.err(), s.lock.Close())
+	}
+}
