@@ -75,8 +75,11 @@ type Decider interface {
 type Delta struct {
 	// Alerts that are new or whose content changed, in order of id.
 	Alerts []ID
-	// Entities whose identity may have changed (nodes joined or parted, a weak key newly borne), as canonical
-	// ids in order. Alerts about them may have to be decided anew.
+	// Previous are those of them that were there before, as they were then, in order of id.
+	Previous []Alert
+	// Entities whose identity may have changed: nodes joined or parted, followed as another than before, or
+	// bearing a weak key that they did not bear (new ones too), as canonical ids in order. There may be more
+	// than need be. Alerts about them may have to be decided anew.
 	Entities []ID
 }
 

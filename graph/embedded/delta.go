@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/clew-security/clew/graph"
 )
 
-// delta is what the batch changed, for a decider. Nodes that are wholly new are left out: alerts about them
-// are in the batch.
+// delta is what the batch changed, for a decider.
 func (c *commit) delta() (d graph.Delta, err error) {
 	content := map[graph.ID]bool{}
 	for id, a := range c.alerts {
@@ -18,8 +18,16 @@ func (c *commit) delta() (d graph.Delta, err error) {
 		}
 	}
 	d.Alerts = sortedIDs(content)
+	for _, id := range d.Alerts {
+		if old := c.alerts[id].stored; old != nil {
+			d.Previous = append(d.Previous, *old)
+		}
+	}
 	nodes, err := c.regrouped()
 	if err != nil {
+		return d, err
+	}
+	if err := c.addBearers(nodes); err != nil {
 		return d, err
 	}
 	if err := c.addFollowers(nodes); err != nil {
@@ -29,25 +37,40 @@ func (c *commit) delta() (d graph.Delta, err error) {
 	return d, nil
 }
 
-// regrouped lists the nodes that gained or lost ids.
+// regrouped lists the nodes that gained or lost ids, and those that ids now make on their own.
 func (c *commit) regrouped() (map[graph.ID]bool, error) {
 	out := map[graph.ID]bool{}
 	for id, m := range c.moved {
 		for _, was := range []graph.ID{id, m.from, m.to} {
-			existed, err := c.base.has(c.base.keys.of(tableNode, was[:]))
-			if err != nil {
-				return nil, err
-			}
 			now, err := c.nodeOf(was)
 			if err != nil {
 				return nil, err
 			}
-			if existed {
+			exists, err := c.staged.has(c.base.keys.of(tableNode, now[:]))
+			if err != nil {
+				return nil, err
+			}
+			if exists {
 				out[now] = true
 			}
 		}
 	}
 	return out, nil
+}
+
+// addBearers adds the nodes of atoms that newly bear a weak key.
+func (c *commit) addBearers(to map[graph.ID]bool) error {
+	for id, a := range c.atoms {
+		if !slices.ContainsFunc(a.bears, func(k graph.Key) bool { return k.Strength() == graph.Weak }) {
+			continue
+		}
+		node, err := c.nodeOf(id)
+		if err != nil {
+			return err
+		}
+		to[node] = true
+	}
+	return nil
 }
 
 // addFollowers adds the weak-only nodes that are now followed to another node than before. It starts from

@@ -248,8 +248,13 @@ func (t *modelTenant) decide(ctx context.Context, tenant graph.TenantID, before 
 		return nil, err
 	}
 	delta := graph.Delta{Alerts: slices.SortedFunc(maps.Keys(changed), graph.ID.Compare), Entities: identityDelta(before.world, t.world)}
+	for _, id := range delta.Alerts {
+		if old, ok := before.alerts[id]; ok {
+			delta.Previous = append(delta.Previous, old)
+		}
+	}
 	if b.Decide != nil && len(delta.Alerts)+len(delta.Entities) > 0 {
-		staged := &Model{clock: time.Now, tenants: map[graph.TenantID]*modelTenant{tenant: t}, moved: make(chan struct{})}
+		staged := &Model{clock: time.Now, tenants: map[graph.TenantID]*modelTenant{tenant: t.staged(delta.Alerts)}, moved: make(chan struct{})}
 		changes, err := b.Decide.Decide(ctx, staged, graph.View{Tenant: tenant}, delta)
 		if err != nil {
 			return nil, err
@@ -266,12 +271,29 @@ func (t *modelTenant) decide(ctx context.Context, tenant graph.TenantID, before 
 	return touched, t.checkIncidents(touched)
 }
 
-// identityDelta lists the nodes whose members or followed node differ.
+// staged gives new alerts provisional ticks, so that a decider can page through them.
+func (t *modelTenant) staged(changed []graph.ID) *modelTenant {
+	c := t.clone()
+	for i, id := range changed {
+		if a := c.alerts[id]; a.Created == 0 {
+			a.Created = t.last + 1 + graph.Tick(i)
+			a.Updated = a.Created
+			c.alerts[id] = a
+		}
+	}
+	return c
+}
+
+// identityDelta lists the nodes whose members or followed node differ, or that newly bear a weak key.
 func identityDelta(before, after *world) []graph.ID {
 	var out []graph.ID
 	for id, n := range after.nodes {
 		old, ok := before.nodes[id]
-		if ok && (!slices.Equal(old.Members, n.Members) || old.SameAs != n.SameAs) {
+		regrouped := ok && (!slices.Equal(old.Members, n.Members) || old.SameAs != n.SameAs)
+		newlyBears := slices.ContainsFunc(n.Keys, func(k graph.Key) bool {
+			return k.Strength() == graph.Weak && !slices.Contains(old.Keys, k)
+		})
+		if regrouped || newlyBears {
 			out = append(out, id)
 		}
 	}

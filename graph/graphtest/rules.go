@@ -274,6 +274,45 @@ func checkDecisions(t *testing.T, fresh func(TB) Subject) {
 	refuse(t, s, "a decider that fails", b, context.DeadlineExceeded)
 }
 
+// listening is a decider that keeps what it was told.
+type listening struct {
+	graph.Decider
+	deltas *[]graph.Delta
+}
+
+// Decide implements graph.Decider.
+func (l listening) Decide(ctx context.Context, r graph.Reader, v graph.View, d graph.Delta) ([]graph.IncidentChange, error) {
+	*l.deltas = append(*l.deltas, d)
+	return l.Decider.Decide(ctx, r, v, d)
+}
+
+func checkDelta(t *testing.T, fresh func(TB) Subject) {
+	rapid.Check(t, func(t *rapid.T) {
+		clock := NewClock()
+		model, s := NewModel(clock.Now), fresh(t).Open(t, clock.Now)
+		defer s.Close()
+		for _, b := range Group(t, drawUnits(t), nil) {
+			var want, got []graph.Delta
+			b.Decide = listening{UnionDecider{}, &want}
+			apply(t, model, b)
+			b.Decide = listening{UnionDecider{}, &got}
+			apply(t, s, b)
+			if len(want) > len(got) {
+				t.Fatalf("not asked about %+v", want)
+			}
+			for i := range want { // a store may name more entities
+				same(t, "alerts told", want[i].Alerts, got[i].Alerts)
+				same(t, "previous alerts told", want[i].Previous, got[i].Previous)
+				for _, id := range want[i].Entities {
+					if !slices.Contains(got[i].Entities, id) {
+						t.Fatalf("not told of %s", id)
+					}
+				}
+			}
+		}
+	})
+}
+
 func checkPaging(t *testing.T, fresh func(TB) Subject) {
 	clock := NewClock()
 	s := fresh(t).Open(t, clock.Now)

@@ -56,6 +56,7 @@ var suite = []check{
 	{"a replayed key gives the first revision", checkReplayedKey},
 	{"an invalid or too large batch writes nothing", checkRefused},
 	{"a decision that breaks the rules of incidents is refused whole", checkDecisions},
+	{"a decider is told all that may matter", checkDelta},
 	{"pages are stable while written to", checkPaging},
 	{"tenants never see each other", checkTenants},
 	{"changes name everything that a commit touched", checkChanges},
