@@ -229,7 +229,14 @@ func (r *run) flushAll(ctx context.Context) error {
 	return nil
 }
 
+// flush commits a group. Entity lines that wait go first: alerts and edges name the same things, and a line
+// that introduces one is to count as new, not as an update.
 func (r *run) flush(ctx context.Context, g *group) error {
+	if first := &r.groups[entityLines]; g != first && len(g.units) > 0 {
+		if err := r.flush(ctx, first); err != nil {
+			return err
+		}
+	}
 	units := g.units
 	*g = group{}
 	if len(units) == 0 {
