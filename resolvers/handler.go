@@ -1,0 +1,77 @@
+// Package resolvers is the GraphQL face of the read side: POST and GET by the GraphQL over HTTP
+// specification, thin resolvers over the domain, and every limit in one place.
+package resolvers
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/http"
+
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/resolvers/internal/generated"
+	"github.com/clew-security/clew/resolvers/internal/model"
+)
+
+// Config is what the handler needs.
+type Config struct {
+	// Store is read; required.
+	Store graph.Reader
+	// View says who asks, from what authentication left in the request; required. Nothing in a query changes
+	// it.
+	View func(*http.Request) graph.View
+	// CursorKeys seal cursors: the first seals, the first two open, so that replicas can change keys one after
+	// the other; 32 random bytes each. Without any, a random one, and cursors end with the process.
+	CursorKeys [][]byte
+	// Limits of one request; a zero one is taken from DefaultLimits.
+	Limits Limits
+	// Logger gets what clients are not told: internal errors and panics, under the id that the client is given.
+	// slog.Default where nil.
+	Logger *slog.Logger
+}
+
+// Handler serves GraphQL at whatever path it is mounted: POST with a JSON body, GET with the same names as
+// URL parameters. It answers application/graphql-response+json where that is asked for, application/json
+// otherwise. Introspection is allowed. Safe for concurrent use.
+func Handler(cfg Config) http.Handler {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	limits := cfg.Limits.orDefault()
+	resolvers := root{query{cfg.Store, model.NewCursors(cfg.CursorKeys)}}
+	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers, Schema: served()})
+	exec := executor.New(schema)
+	exec.SetParserTokenLimit(limits.Tokens)
+	exec.SetDefaultRulesFn(validationRules)
+	exec.SetDisableSuggestion(true)
+	exec.SetErrorPresenter(presenter(cfg.Logger))
+	exec.SetRecoverFunc(recovered(cfg.Logger))
+	exec.Use(extension.Introspection{})
+	exec.Use(shapeLimit{limits})
+	exec.Use(costLimit{schema.Schema(), limits})
+	return &server{exec: exec, limits: limits, view: cfg.View, log: cfg.Logger}
+}
+
+// served is the schema without @defer, which gqlgen adds and a single answer cannot keep.
+func served() *ast.Schema {
+	s := *generated.NewExecutableSchema(generated.Config{}).Schema()
+	s.Directives = maps.Clone(s.Directives)
+	delete(s.Directives, "defer")
+	return &s
+}
+
+// viewKey keys the view in a request's context.
+type viewKey struct{}
+
+func withView(ctx context.Context, v graph.View) context.Context {
+	return context.WithValue(ctx, viewKey{}, v)
+}
+
+func viewOf(ctx context.Context) graph.View {
+	v, _ := ctx.Value(viewKey{}).(graph.View)
+	return v
+}

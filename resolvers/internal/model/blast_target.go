@@ -1,0 +1,138 @@
+package model
+
+import (
+	"context"
+	"slices"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/traverse"
+)
+
+// BlastRadiusTarget is the type of that name.
+type BlastRadiusTarget struct {
+	traverse.Target
+	Entity   Entity
+	Witness  []*WitnessStep
+	earliest []*WitnessStep
+}
+
+// BlastRadiusTargetEdge is the type of that name.
+type BlastRadiusTargetEdge struct {
+	Cursor string
+	Node   *BlastRadiusTarget
+}
+
+// BlastRadiusTargetConnection is the type of that name.
+type BlastRadiusTargetConnection struct {
+	page
+	Nodes []*BlastRadiusTarget
+}
+
+// BlastRadiusRoute is the type of that name.
+type BlastRadiusRoute struct {
+	traverse.Route
+	Steps []*WitnessStep
+}
+
+// WitnessStep is the type of that name.
+type WitnessStep struct {
+	traverse.Step
+	in *siblings[*WitnessStep]
+	at int
+}
+
+// Edges are the nodes with their cursors.
+func (c *BlastRadiusTargetConnection) Edges() []*BlastRadiusTargetEdge {
+	return edgesOf(c.page, c.Nodes, func(cursor string, n *BlastRadiusTarget) *BlastRadiusTargetEdge {
+		return &BlastRadiusTargetEdge{cursor, n}
+	})
+}
+
+// Targets by hops, arrival and id.
+func (b *BlastRadius) Targets(ctx context.Context, first *int32, after *string) (*BlastRadiusTargetConnection, error) {
+	p, err := b.s.paging(b.list, targetSize, first, after)
+	if err != nil {
+		return nil, err
+	}
+	part, more := cut(b.Answer.Targets, p, targetKey)
+	entities, err := b.s.entitiesByID(ctx, mapped(part, func(t traverse.Target) graph.ID { return t.ID }))
+	if err != nil {
+		return nil, err
+	}
+	kin := newSiblings[*WitnessStep](b.s, nil)
+	nodes := mapped(part, func(t traverse.Target) *BlastRadiusTarget {
+		return &BlastRadiusTarget{t, entities[t.ID], kinSteps(kin, t.Nearest.Steps), kinSteps(kin, t.Earliest.Steps)}
+	})
+	return &BlastRadiusTargetConnection{b.s.page(p, keysOf(part, targetKey), more, counted(len(b.Answer.Targets))), nodes}, nil
+}
+
+// kinSteps adds steps to siblings.
+func kinSteps(kin *siblings[*WitnessStep], steps []traverse.Step) []*WitnessStep {
+	for _, s := range steps {
+		kin.rows = append(kin.rows, &WitnessStep{s, kin, len(kin.rows)})
+	}
+	return slices.Clone(kin.rows[len(kin.rows)-len(steps):])
+}
+
+// Hop is the least number of hops.
+func (t *BlastRadiusTarget) Hop() int { return t.Nearest.Hops }
+
+// Arrival by the witness.
+func (t *BlastRadiusTarget) Arrival() Instant { return Instant{t.Nearest.Arrival} }
+
+// Inferred reports whether any step of the witness was only implied.
+func (t *BlastRadiusTarget) Inferred() bool { return t.Nearest.Inferred }
+
+// CountedAs is the target that it is counted as.
+func (t *BlastRadiusTarget) CountedAs() graph.ID { return t.SameAs }
+
+// Earliest is the way that arrives first.
+func (t *BlastRadiusTarget) Earliest() *BlastRadiusRoute {
+	return &BlastRadiusRoute{t.Target.Earliest, t.earliest}
+}
+
+// Arrival by the route.
+func (r *BlastRadiusRoute) Arrival() Instant { return Instant{r.Route.Arrival} }
+
+// EdgeKind is the relation's.
+func (s *WitnessStep) EdgeKind() graph.EdgeKind { return s.Kind }
+
+// At is the arrival at the end of the step.
+func (s *WitnessStep) At() Instant { return Instant{s.Step.At} }
+
+// Backwards reports whether it was walked against the relation's direction.
+func (s *WitnessStep) Backwards() bool { return s.Backward }
+
+// AssumedGap reports whether it had to be used between two sightings.
+func (s *WitnessStep) AssumedGap() bool { return s.Gap }
+
+// From is where the relation leads from.
+func (s *WitnessStep) From(ctx context.Context) (Entity, error) {
+	ends, err := s.ends(ctx)
+	return ends[s.Step.From], err
+}
+
+// To is where the relation leads to.
+func (s *WitnessStep) To(ctx context.Context) (Entity, error) {
+	ends, err := s.ends(ctx)
+	return ends[s.Step.To], err
+}
+
+func (s *WitnessStep) ends(ctx context.Context) (map[graph.ID]Entity, error) {
+	return together(s.in, "ends", func() (map[graph.ID]Entity, error) {
+		from := mapped(s.in.rows, func(s *WitnessStep) graph.ID { return s.Step.From })
+		to := mapped(s.in.rows, func(s *WitnessStep) graph.ID { return s.Step.To })
+		return s.in.entitiesByID(ctx, idsOf(append(from, to...), same))
+	})
+}
+
+// Alerts that prove it.
+func (s *WitnessStep) Alerts(ctx context.Context) ([]*Alert, error) {
+	all, err := together(s.in, "alerts", func() ([][]*Alert, error) {
+		return s.in.alertLists(ctx, mapped(s.in.rows, func(s *WitnessStep) []graph.ID { return s.Step.Alerts }))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all[s.at], nil
+}

@@ -1,0 +1,87 @@
+package resolvers
+
+import (
+	"context"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/resolvers/internal/generated"
+	"github.com/clew-security/clew/resolvers/internal/model"
+)
+
+// root is the generated code's way to the resolvers.
+type root struct{ query }
+
+// Query gives the resolvers of the questions.
+func (r root) Query() generated.QueryResolver { return r.query }
+
+// query answers the fields of Query; all further fields are answered by the types of package model.
+type query struct {
+	store   graph.Reader
+	cursors model.Cursors
+}
+
+// session reads in the view of the request.
+func (q query) session(ctx context.Context) *model.Session {
+	return &model.Session{Reader: q.store, View: viewOf(ctx), Cursors: q.cursors}
+}
+
+// Incidents resolves Query.incidents.
+func (q query) Incidents(ctx context.Context, first *int32, after *string, filter *model.IncidentFilter, orderBy graph.TickOrder) (*model.IncidentConnection, error) {
+	return q.session(ctx).Incidents(ctx, filter, orderBy, first, after)
+}
+
+// Incident resolves Query.incident.
+func (q query) Incident(ctx context.Context, id string) (*model.Incident, error) {
+	n, err := graph.ParseIncidentID(id)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).Incident(ctx, n)
+}
+
+// Alerts resolves Query.alerts.
+func (q query) Alerts(ctx context.Context, first *int32, after *string, filter *model.AlertFilter, orderBy graph.TickOrder) (*model.AlertConnection, error) {
+	return q.session(ctx).Alerts(ctx, filter, orderBy, first, after)
+}
+
+// Alert resolves Query.alert.
+func (q query) Alert(ctx context.Context, id string) (*model.Alert, error) {
+	v, err := graph.ParseID(id)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).Alert(ctx, v)
+}
+
+// Entity resolves Query.entity.
+func (q query) Entity(ctx context.Context, id string) (model.Entity, error) {
+	v, err := graph.ParseID(id)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).Entity(ctx, v)
+}
+
+// Node resolves Query.node.
+func (q query) Node(ctx context.Context, id string) (model.Node, error) {
+	return q.session(ctx).Node(ctx, id)
+}
+
+// AttackStory resolves Query.attackStory.
+func (q query) AttackStory(ctx context.Context, incident string) ([]*model.AttackStoryStep, error) {
+	id, err := graph.ParseIncidentID(incident)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).AttackStorySteps(ctx, id)
+}
+
+// BlastRadius resolves Query.blastRadius.
+func (q query) BlastRadius(ctx context.Context, from []string, incident *string, maxHops *int32, at, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind) (*model.BlastRadius, error) {
+	start, err := model.ParseStart(from, incident)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).BlastRadius(ctx, start, model.Reach{MaxHops: maxHops, At: at, AsOf: asOf, ThroughHubs: throughHubs, TargetKinds: targetKinds})
+}
