@@ -1,0 +1,172 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/traverse"
+	"github.com/clew-security/clew/story"
+)
+
+// report prints what a store holds, for a person at a terminal.
+type report struct {
+	streams
+	store graph.Store
+	view  graph.View
+	all   bool
+}
+
+// Bounds of what is printed without --all.
+const (
+	maxListed  = 12
+	maxTargets = 12
+)
+
+// print tells each incident: those of several alerts in full, those of one alert in a line each.
+func (r report) print(ctx context.Context) error {
+	incidents, err := r.incidents(ctx)
+	if err != nil {
+		return err
+	}
+	single := 0
+	for _, i := range incidents {
+		if i.AlertCount == 1 && !r.all {
+			single++
+			continue
+		}
+		if err := r.incident(ctx, i); err != nil {
+			return err
+		}
+	}
+	if single > 0 {
+		r.list(incidents, single)
+	}
+	return nil
+}
+
+// incidents returns all, the worst first.
+func (r report) incidents(ctx context.Context) ([]graph.Incident, error) {
+	var all []graph.Incident
+	q := graph.IncidentQuery{Paging: graph.Paging{Order: graph.OldestCreated}}
+	for more := true; more; {
+		page, err := r.store.Incidents(ctx, r.view, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page.Items {
+			all, q.After = append(all, i), i.Created
+		}
+		more = page.More
+	}
+	slices.SortFunc(all, func(a, b graph.Incident) int {
+		return cmp.Or(-cmp.Compare(a.Severity.Level(), b.Severity.Level()), -cmp.Compare(a.AlertCount, b.AlertCount), cmp.Compare(a.ID, b.ID))
+	})
+	return all, nil
+}
+
+func (r report) incident(ctx context.Context, i graph.Incident) error {
+	fmt.Fprintf(r.out, "\n%s\n", strings.Repeat("─", terminalWidth(r.out)))
+	told, err := story.Build(ctx, r.store, r.view, i.ID, story.Options{})
+	if err != nil {
+		return err
+	}
+	if err := story.Text(told, r.out, story.TextOptions{Color: useColor(r.out), Width: terminalWidth(r.out)}); err != nil {
+		return err
+	}
+	return r.blastRadius(ctx, i)
+}
+
+func (r report) blastRadius(ctx context.Context, i graph.Incident) error {
+	answer, err := traverse.IncidentBlastRadius(ctx, r.store, r.view, i.ID, traverse.Question{Start: i.FirstActivity})
+	if errors.Is(err, traverse.ErrNoAssets) {
+		_, err = fmt.Fprintln(r.out, "\nBlast radius: none, no device, identity or mailbox is known to be affected.")
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(r.out, "\nBlast radius within %d hops: %d assets, weighted %d%s\n\n", traverse.DefaultHops,
+		answer.Score, answer.WeightedScore, completeness(answer.Completeness))
+	return r.radiusTable(ctx, answer)
+}
+
+func completeness(c traverse.Completeness) string {
+	if c.Complete {
+		return ""
+	}
+	return fmt.Sprintf(" (incomplete: %s limit met after %d nodes and %d edges)", c.Reason, c.Nodes, c.Edges)
+}
+
+// radiusTable prints counts by hop, then the heaviest targets.
+func (r report) radiusTable(ctx context.Context, a traverse.Answer) error {
+	t := tabwriter.NewWriter(r.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "  hop\treached\tby kind")
+	for _, h := range a.Hops {
+		var kinds []string
+		for _, k := range slices.Sorted(maps.Keys(h.ByKind)) {
+			kinds = append(kinds, fmt.Sprintf("%s %d", k, h.ByKind[k]))
+		}
+		fmt.Fprintf(t, "  %d\t%d\t%s\n", h.Hops, h.Total, strings.Join(kinds, ", "))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return r.targets(ctx, a)
+}
+
+func (r report) targets(ctx context.Context, a traverse.Answer) error {
+	targets := slices.DeleteFunc(slices.Clone(a.Targets), func(t traverse.Target) bool { return !t.SameAs.IsZero() })
+	slices.SortStableFunc(targets, func(x, y traverse.Target) int { return -cmp.Compare(x.Weight, y.Weight) })
+	if len(targets) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(r.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "\n  target\tkind\tweight\thop\tarrival\tlast step")
+	for _, x := range targets[:min(len(targets), maxTargets)] {
+		last := ""
+		if n := len(x.Nearest.Steps); n > 0 {
+			last = x.Nearest.Steps[n-1].Kind.String()
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%d\t%d\t%s\t%s\n", plain(x.Name), x.ID.Kind(), x.Weight, x.Nearest.Hops, x.Nearest.Arrival.Format("01-02 15:04"), last)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if more := len(targets) - maxTargets; more > 0 {
+		fmt.Fprintf(r.out, "  … and %d more\n", more)
+	}
+	return ctx.Err()
+}
+
+// list names the incidents of one alert.
+func (r report) list(incidents []graph.Incident, single int) {
+	fmt.Fprintf(r.out, "\n%s\n", r.bold(fmt.Sprintf("%d more incidents of one alert each", single)))
+	n := 0
+	for _, i := range incidents {
+		if i.AlertCount != 1 {
+			continue
+		}
+		if n++; n > maxListed {
+			fmt.Fprintf(r.out, "  … and %d more ('clew demo --once --all' prints every one in full)\n", single-maxListed)
+			return
+		}
+		fmt.Fprintf(r.out, "  %-4s %-13s %s  %s\n", i.ID, i.Severity, i.FirstActivity.Format("2006-01-02 15:04"), plain(i.DisplayName))
+	}
+}
+
+func (r report) bold(text string) string {
+	if !useColor(r.out) {
+		return text
+	}
+	return "\x1b[1m" + text + "\x1b[0m"
+}
+
+// plain keeps text that an attacker may have chosen from moving the cursor or hiding itself.
+func plain(text string) string { return story.Clean(text) }

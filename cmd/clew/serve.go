@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/embedded"
+)
+
+// devTenant is the one tenant of a service without tokens.
+const devTenant graph.TenantID = "default"
+
+type serveOptions struct {
+	dev          bool
+	data, listen string
+}
+
+func serveCommand(s streams) *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve --dev --data DIR [--listen ADDRESS]",
+		Short: "Serve the GraphQL API, the explorer and ingest over HTTP",
+		Long: "Serve the GraphQL API, the explorer and ingest over HTTP.\n\n" +
+			"Only the development mode exists so far: with --dev nobody is asked for a token, there is one tenant,\n" +
+			"and the service listens on loopback addresses only.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), s, o) },
+	}
+	c.Flags().BoolVar(&o.dev, "dev", false, "development mode: no tokens, one tenant, loopback only")
+	c.Flags().StringVar(&o.data, "data", "", "directory of the embedded store; made if it is not there")
+	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to listen on; port 0 picks a free one")
+	return c
+}
+
+func serve(ctx context.Context, s streams, o serveOptions) error {
+	if !o.dev {
+		return usageError{errors.New("a service that others reach needs tokens, and these do not exist yet: " +
+			"run 'clew serve --dev' on this machine only")}
+	}
+	if o.data == "" {
+		return usageError{errors.New("--data DIR is missing: where is the store?")}
+	}
+	listener, err := listenLoopback(o.listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	store, err := openStore(o.data)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	log := slog.New(slog.NewTextHandler(s.err, nil))
+	printAddresses(s.out, listener.Addr())
+	return errors.Join(serveHTTP(ctx, listener, newHandler(store, log), log), store.Close())
+}
+
+// openStore opens the embedded store, with an error that says what to do.
+func openStore(dir string) (graph.Store, error) {
+	store, err := embedded.Open(dir, embedded.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the store: %w", err)
+	}
+	return store, nil
+}
+
+// listenLoopback listens on a loopback address and refuses every other: without tokens whoever reaches the
+// port may read and write everything.
+func listenLoopback(address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--listen %q is no address: want HOST:PORT, such as 127.0.0.1:8080", address)}
+	}
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return nil, usageError{fmt.Errorf("--listen %q is not a loopback address: without tokens the service must not be "+
+			"reachable from outside; use 127.0.0.1, [::1] or localhost", address)}
+	}
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is taken by another program: choose another with --listen, for example --listen %s",
+			address, net.JoinHostPort(host, "0"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen: %w", err)
+	}
+	return l, nil
+}
+
+// Timeouts of the HTTP server. Reading and writing bodies have none of their own: an import may take long;
+// each handler bounds its work.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	stopTimeout   = 10 * time.Second
+)
+
+// serveHTTP serves until ctx ends, then lets requests in flight finish for stopTimeout.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil {
+		return errors.Join(fmt.Errorf("stopping: %w", err), server.Close())
+	}
+	return nil
+}
