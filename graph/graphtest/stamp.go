@@ -1,0 +1,106 @@
+package graphtest
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// stamp gives revision and ticks to what differs from before; where nothing differs, nothing moves.
+func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bool, wall time.Time) {
+	var alerts []graph.ID
+	for id, a := range t.alerts {
+		if old, ok := before.alerts[id]; !ok || !sameJSON(old, a) {
+			alerts, touched[a.Incident] = append(alerts, id), true
+		}
+	}
+	slices.SortFunc(alerts, graph.ID.Compare)
+	incidents := t.changedIncidents(before, alerts, touched)
+	entities := t.changedEntities(before)
+	documents := t.changedDocuments(before)
+	touchedEntities := t.touchedEntities(before, entities)
+	if len(alerts)+len(incidents)+len(touchedEntities)+documents == 0 {
+		return
+	}
+	t.revision++
+	first, last := graph.NextTicks(wall, t.last, len(alerts)+len(incidents))
+	t.last = last
+	for i, id := range alerts {
+		a := t.alerts[id]
+		a.Updated, a.Revision = first+graph.Tick(i), t.revision
+		if a.Created == 0 {
+			a.Created = a.Updated
+		}
+		t.alerts[id] = a
+	}
+	for i, id := range incidents {
+		c := t.incidents[id]
+		c.Updated, c.Revision = first+graph.Tick(len(alerts)+i), t.revision
+		if c.Created == 0 {
+			c.Created = c.Updated
+		}
+		t.incidents[id] = c
+	}
+	for _, id := range entities {
+		t.entityRev[id] = t.revision
+	}
+	t.changes = append(t.changes, graph.Change{Revision: t.revision, Entities: touchedEntities, Alerts: alerts, Incidents: incidents})
+}
+
+func (t *modelTenant) changedIncidents(before *modelTenant, alerts []graph.ID, touched map[graph.IncidentID]bool) []graph.IncidentID {
+	moved := map[graph.IncidentID]bool{}
+	for _, id := range alerts {
+		moved[t.alerts[id].Incident], moved[before.alerts[id].Incident] = true, true
+	}
+	var out []graph.IncidentID
+	for id := range touched {
+		if old, ok := before.incidents[id]; id != 0 && (!ok || moved[id] || !sameJSON(old, t.incidents[id])) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (t *modelTenant) changedEntities(before *modelTenant) []graph.ID {
+	var out []graph.ID
+	for id, n := range t.world.nodes {
+		old, ok := before.world.nodes[id]
+		if !ok || !sameJSON(old.Facts, n.Facts) || !slices.Equal(old.Members, n.Members) {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, graph.ID.Compare)
+	return out
+}
+
+// touchedEntities adds the ends of edges that changed.
+func (t *modelTenant) touchedEntities(before *modelTenant, entities []graph.ID) []graph.ID {
+	out := slices.Clone(entities)
+	for k := range t.world.edges {
+		now, _ := t.world.edge(k, time.Time{})
+		if old, ok := before.world.edge(k, time.Time{}); !ok || !sameJSON(old, now) {
+			out = append(out, k.from, k.to)
+		}
+	}
+	slices.SortFunc(out, graph.ID.Compare)
+	return slices.Compact(out)
+}
+
+func (t *modelTenant) changedDocuments(before *modelTenant) int {
+	n := 0
+	for k, d := range t.documents {
+		if old, ok := before.documents[k]; !ok || !bytes.Equal(old.Value, d.Value) {
+			d.Revision = t.revision + 1
+			t.documents[k], n = d, n+1
+		}
+	}
+	for k := range before.documents {
+		if _, ok := t.documents[k]; !ok {
+			n++
+		}
+	}
+	return n
+}
