@@ -75,7 +75,7 @@ func (r result) want(t *testing.T, code int, parts ...string) result {
 }
 
 func TestTheDemoTellsTheStoryAndStops(t *testing.T) {
-	first := clew(t, t.TempDir(), "demo", "--once").want(t, 0, "Incident ", "Blast radius within 3 hops", "more incidents of one alert each")
+	first := clew(t, t.TempDir(), "demo", "--once").want(t, 0, "Incident ", "Blast radius within 3 hops", "incidents of one alert each")
 	if strings.Contains(first.out, "\x1b") {
 		t.Error("colour codes where there is no terminal")
 	}

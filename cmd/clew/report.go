@@ -29,29 +29,27 @@ const (
 	maxTargets = 12
 )
 
-// print tells each incident: those of several alerts in full, those of one alert in a line each.
+// print tells each incident, the worst last, where the reader's eye is: those of one alert in a line each, those
+// of several in full.
 func (r report) print(ctx context.Context) error {
 	incidents, err := r.incidents(ctx)
 	if err != nil {
 		return err
 	}
-	single := 0
-	for _, i := range incidents {
-		if i.AlertCount == 1 && !r.all {
-			single++
-			continue
-		}
-		if err := r.incident(ctx, i); err != nil {
-			return err
-		}
+	if !r.all {
+		r.list(incidents)
 	}
-	if single > 0 {
-		r.list(incidents, single)
+	for _, i := range incidents {
+		if i.AlertCount > 1 || r.all {
+			if err := r.incident(ctx, i); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// incidents returns all, the worst first.
+// incidents returns all, the worst last.
 func (r report) incidents(ctx context.Context) ([]graph.Incident, error) {
 	var all []graph.Incident
 	q := graph.IncidentQuery{Paging: graph.Paging{Order: graph.OldestCreated}}
@@ -66,7 +64,7 @@ func (r report) incidents(ctx context.Context) ([]graph.Incident, error) {
 		more = page.More
 	}
 	slices.SortFunc(all, func(a, b graph.Incident) int {
-		return cmp.Or(-cmp.Compare(a.Severity.Level(), b.Severity.Level()), -cmp.Compare(a.AlertCount, b.AlertCount), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.Severity.Level(), b.Severity.Level()), cmp.Compare(a.AlertCount, b.AlertCount), cmp.Compare(a.ID, b.ID))
 	})
 	return all, nil
 }
@@ -145,18 +143,15 @@ func (r report) targets(ctx context.Context, a traverse.Answer) error {
 	return ctx.Err()
 }
 
-// list names the incidents of one alert.
-func (r report) list(incidents []graph.Incident, single int) {
-	fmt.Fprintf(r.out, "\n%s\n", r.bold(fmt.Sprintf("%d more incidents of one alert each", single)))
-	n := 0
-	for _, i := range incidents {
-		if i.AlertCount != 1 {
-			continue
-		}
-		if n++; n > maxListed {
-			fmt.Fprintf(r.out, "  … and %d more ('clew demo --once --all' prints every one in full)\n", single-maxListed)
-			return
-		}
+// list names the incidents of one alert, the gravest of them.
+func (r report) list(incidents []graph.Incident) {
+	single := slices.DeleteFunc(slices.Clone(incidents), func(i graph.Incident) bool { return i.AlertCount != 1 })
+	fmt.Fprintf(r.out, "\n%s\n", r.bold(fmt.Sprintf("%d incidents of one alert each", len(single))))
+	if more := len(single) - maxListed; more > 0 {
+		fmt.Fprintf(r.out, "  … %d of less weight ('clew demo --once --all' prints every one in full)\n", more)
+		single = single[more:]
+	}
+	for _, i := range single {
 		fmt.Fprintf(r.out, "  %-4s %-13s %s  %s\n", i.ID, i.Severity, i.FirstActivity.Format("2006-01-02 15:04"), plain(i.DisplayName))
 	}
 }
