@@ -68,5 +68,8 @@ export default defineConfig({
     chunkSizeWarningLimit: 5000, // Monaco is one large file by intent
     rolldownOptions: bundling,
     license: { fileName: 'licenses.md' },
+    // The icon is named by the page and by the code; which one is met first decides whether it is inlined, and that
+    // differs from build to build.
+    assetsInlineLimit: 0,
   },
 });
