@@ -122,6 +122,15 @@ type AlertContent struct {
 	Source json.RawMessage `json:"source,omitempty"`
 }
 
+// Stored is the content as a store keeps it: instants in microseconds UTC, so that one instant is one version
+// however a source writes it.
+func (c AlertContent) Stored() AlertContent {
+	for _, t := range []*time.Time{&c.FirstActivity, &c.LastActivity, &c.SourceCreated, &c.SourceUpdated} {
+		*t = Micro(*t)
+	}
+	return c
+}
+
 // ID of the alert: product and the provider's id, in the tenant.
 func (c AlertContent) ID() ID {
 	return NewID(KindAlert, strings.ToLower(c.Product), strings.ToLower(c.ProviderAlertID))
@@ -141,8 +150,8 @@ func (c AlertContent) SameAs(old AlertContent) bool {
 }
 
 func (c AlertContent) canonical() []byte {
-	b, err := EncodeJSON(c)
-	if err != nil { // raw messages are validated where they are read
+	b, err := EncodeJSON(c.Stored())
+	if err != nil { // Batch.Validate has looked at the raw messages
 		panic("graph: alert content does not marshal: " + err.Error())
 	}
 	return b

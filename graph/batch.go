@@ -106,42 +106,30 @@ func (b Batch) Validate() error {
 	}
 	ids := make(map[ID]bool, len(b.Entities))
 	for i, e := range b.Entities {
-		id := e.ID()
-		if id.IsZero() {
-			return fmt.Errorf("%w: entity %d has no key", ErrInvalid, i)
+		if err := e.check(); err != nil {
+			return fmt.Errorf("%w: entity %d: %v", ErrInvalid, i, err)
 		}
-		for _, k := range e.Keys {
-			if k.Kind != id.Kind() || k.Rank() < 0 {
-				return fmt.Errorf("%w: entity %d mixes kinds: %s", ErrInvalid, i, k)
-			}
-		}
-		ids[id] = true
+		ids[e.ID()] = true
 	}
 	for i, e := range b.Edges {
-		if e.Kind.Tense() == 0 || e.Kind.Tense() == Derived {
-			return fmt.Errorf("%w: edge %d: kind %q cannot be observed", ErrInvalid, i, e.Kind)
-		}
-		if !ids[e.From] || !ids[e.To] {
-			return fmt.Errorf("%w: edge %d (%s): an end is not observed in the batch", ErrInvalid, i, e.Kind)
-		}
-		if e.Observation.IsZero() {
-			return fmt.Errorf("%w: edge %d (%s) has no observation key", ErrInvalid, i, e.Kind)
+		if err := e.check(ids); err != nil {
+			return fmt.Errorf("%w: edge %d (%s): %v", ErrInvalid, i, e.Kind, err)
 		}
 	}
-	return b.checkRecords(ids)
+	for i, a := range b.Alerts {
+		if err := a.check(ids); err != nil {
+			return fmt.Errorf("%w: alert %d: %v", ErrInvalid, i, err)
+		}
+	}
+	for i, c := range b.Incidents {
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("%w: incident change %d: %v", ErrInvalid, i, err)
+		}
+	}
+	return b.checkRest()
 }
 
-func (b Batch) checkRecords(ids map[ID]bool) error {
-	for i, a := range b.Alerts {
-		if a.Product == "" || a.ProviderAlertID == "" {
-			return fmt.Errorf("%w: alert %d has no product or provider id", ErrInvalid, i)
-		}
-		for _, id := range a.Entities() {
-			if !ids[id] {
-				return fmt.Errorf("%w: alert %d: evidence entity %s is not observed in the batch", ErrInvalid, i, id)
-			}
-		}
-	}
+func (b Batch) checkRest() error {
 	for i, d := range b.Documents {
 		if d.Collection == "" || d.Key == "" {
 			return fmt.Errorf("%w: document %d has no collection or key", ErrInvalid, i)
@@ -172,10 +160,11 @@ func (b Batch) checkSize() error {
 	return nil
 }
 
-// Size estimates the bytes of what the batch carries.
+// Size estimates the bytes of what the batch carries: all its texts and JSON values.
 func (b Batch) Size() int {
-	n := 0
+	n := len(b.Key) + len(b.Actor) + len(b.Cause)
 	for _, e := range b.Entities {
+		n += len(e.Source)
 		for _, k := range e.Keys {
 			n += len(k.Value)
 		}
@@ -183,14 +172,19 @@ func (b Batch) Size() int {
 			n += len(name) + len(v)
 		}
 	}
+	for _, e := range b.Edges {
+		n += len(e.Source)
+	}
 	for _, a := range b.Alerts {
-		n += len(a.Source) + len(a.Description) + len(a.Recommended)
-		for _, e := range a.Evidence {
-			n += len(e.Body) + len(e.Original)
+		n += a.size()
+	}
+	for _, c := range b.Incidents {
+		if c.Facts != nil {
+			n += len(c.Facts.DisplayName) + 100*len(c.Facts.Links)
 		}
 	}
 	for _, d := range b.Documents {
-		n += len(d.Value)
+		n += len(d.Collection) + len(d.Key) + len(d.Value)
 	}
 	return n
 }

@@ -176,22 +176,24 @@ func (e Edge) Compare(o Edge) int {
 }
 
 // JoinSightings makes the edge from its sightings as they stood at asOf (zero: all that is known). Several
-// sightings with one observation key, as joined nodes can have, count once. ok is false where nothing had
-// been seen by then.
+// sightings with one observation key, as joined nodes can have, are one sighting. ok is false where nothing
+// had been seen by then.
 func JoinSightings(kind EdgeKind, from, to ID, sightings []Sighting, asOf time.Time) (e Edge, ok bool) {
 	byKey := map[ID]Sighting{}
 	for _, s := range sightings {
-		if !asOf.IsZero() && s.FirstSeen.After(asOf) {
-			continue
-		}
-		s = s.asOf(asOf)
 		if old, seen := byKey[s.Observation]; seen {
 			s = old.Merge(s)
 		}
 		byKey[s.Observation] = s
 	}
+	for key, s := range byKey {
+		if !asOf.IsZero() && s.FirstSeen.After(asOf) {
+			delete(byKey, key)
+		}
+	}
 	e = Edge{Kind: kind, From: from, To: to, Inferred: true, Count: len(byKey)}
 	for _, s := range byKey {
+		s = s.asOf(asOf)
 		e.FirstSeen = EarlierKnown(e.FirstSeen, s.FirstSeen)
 		e.LastSeen = Later(e.LastSeen, s.LastSeen)
 		e.EndedAt = Later(e.EndedAt, s.EndedAt)
@@ -227,16 +229,15 @@ func (s Sighting) asOf(t time.Time) Sighting {
 	return s
 }
 
-// EndedBy reports whether the edge had explicitly ended by the instant.
-func (e Edge) EndedBy(t time.Time) bool { return !e.EndedAt.IsZero() && !e.EndedAt.After(t) }
-
 // UsableUntil is the last instant at which an attacker can use the edge: event kinds until they were last
 // seen, state kinds until an explicit end, credential kinds until last seen plus credentialLife. A zero
 // instant means without end. Derived edges are without end.
 func (e Edge) UsableUntil(credentialLife time.Duration) time.Time {
 	switch e.Kind.Tense() {
 	case Event:
-		return e.LastSeen
+		if !e.LastSeen.IsZero() {
+			return e.LastSeen
+		}
 	case Credential:
 		if e.LastSeen.IsZero() {
 			return e.EndedAt

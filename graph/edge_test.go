@@ -31,6 +31,7 @@ func TestWhenAnEdgeCanBeUsed(t *testing.T) {
 		"an event after it was last seen":               {graph.EdgeRan, 2, 5, 0, 6, 0, false},
 		"an event that begins after arrival":            {graph.EdgeRan, 5, 6, 0, 2, 5, true},
 		"an event of unknown time":                      {graph.EdgeRan, 0, 0, 0, 6, 6, true},
+		"an event of unknown time that ended":           {graph.EdgeRan, 0, 0, 5, 6, 0, false},
 		"an attacker who is there since ever":           {graph.EdgeRan, 2, 5, 0, 0, 2, true},
 		"a state long after it was seen":                {graph.EdgeAdminOf, 2, 3, 0, 90, 90, true},
 		"a state at its end":                            {graph.EdgeAdminOf, 2, 3, 5, 5, 5, true},
@@ -85,15 +86,16 @@ func TestSightingsJoinToOneEdge(t *testing.T) {
 		end         int
 		inferred    bool
 	}{
-		"one":                                {[]graph.Sighting{see(alert, 1, 2, 0, true)}, 0, 1, 1, 2, 0, true},
-		"the same key twice counts once":     {[]graph.Sighting{see(alert, 1, 2, 0, true), see(alert, 2, 3, 0, true)}, 0, 1, 1, 3, 0, true},
-		"two keys":                           {[]graph.Sighting{see(alert, 1, 2, 0, true), see(other, 3, 4, 0, false)}, 0, 2, 1, 4, 0, false},
-		"an end":                             {[]graph.Sighting{see(alert, 1, 2, 3, false)}, 0, 1, 1, 2, 3, false},
-		"seen again after the end":           {[]graph.Sighting{see(alert, 1, 2, 3, false), see(other, 4, 5, 0, false)}, 0, 2, 1, 5, 0, false},
-		"as of before the second":            {[]graph.Sighting{see(alert, 1, 2, 3, false), see(other, 4, 5, 0, false)}, 3, 1, 1, 2, 3, false},
-		"as of before the end":               {[]graph.Sighting{see(alert, 1, 2, 9, false)}, 3, 1, 1, 2, 0, false},
-		"as of within hides what came later": {[]graph.Sighting{see(alert, 1, 9, 0, false)}, 3, 1, 1, 3, 0, false},
-		"as of before everything":            {[]graph.Sighting{see(alert, 2, 3, 0, false)}, 1, 0, 0, 0, 0, true},
+		"one":                                  {[]graph.Sighting{see(alert, 1, 2, 0, true)}, 0, 1, 1, 2, 0, true},
+		"the same key twice counts once":       {[]graph.Sighting{see(alert, 1, 2, 0, true), see(alert, 2, 3, 0, true)}, 0, 1, 1, 3, 0, true},
+		"two keys":                             {[]graph.Sighting{see(alert, 1, 2, 0, true), see(other, 3, 4, 0, false)}, 0, 2, 1, 4, 0, false},
+		"an end":                               {[]graph.Sighting{see(alert, 1, 2, 3, false)}, 0, 1, 1, 2, 3, false},
+		"seen again after the end":             {[]graph.Sighting{see(alert, 1, 2, 3, false), see(other, 4, 5, 0, false)}, 0, 2, 1, 5, 0, false},
+		"as of before the second":              {[]graph.Sighting{see(alert, 1, 2, 3, false), see(other, 4, 5, 0, false)}, 3, 1, 1, 2, 3, false},
+		"as of before the end":                 {[]graph.Sighting{see(alert, 1, 2, 9, false)}, 3, 1, 1, 2, 0, false},
+		"as of within hides what came later":   {[]graph.Sighting{see(alert, 1, 9, 0, false)}, 3, 1, 1, 3, 0, false},
+		"as of between two sayings of one key": {[]graph.Sighting{see(alert, 1, 1, 0, false), see(alert, 5, 5, 0, false)}, 3, 1, 1, 3, 0, false},
+		"as of before everything":              {[]graph.Sighting{see(alert, 2, 3, 0, false)}, 1, 0, 0, 0, 0, true},
 	} {
 		e, ok := graph.JoinSightings(graph.EdgeAdminOf, graph.ID{1}, graph.ID{2}, c.in, hour(c.asOf))
 		if ok != (c.count > 0) || e.Count != c.count || e.Inferred != c.inferred || !e.FirstSeen.Equal(hour(c.first)) || !e.LastSeen.Equal(hour(c.last)) || !e.EndedAt.Equal(hour(c.end)) {

@@ -128,7 +128,7 @@ type Entity struct {
 	// SameAs is the one node among them that correlation, story and traversal follow as the same thing,
 	// marked inferred; zero where there is none or several.
 	SameAs ID `json:"sameAs,omitzero"`
-	// Revision is that of the last commit that changed what is shown here.
+	// Revision is that of the last commit that changed what is shown here, PossiblySameAs apart.
 	Revision Revision `json:"-"`
 }
 

@@ -41,13 +41,3 @@ const ODataPrefix = "#microsoft.graph.security."
 func EvidenceType(odata string) string {
 	return odata[strings.LastIndexByte(odata, '.')+1:]
 }
-
-// HasRole reports whether the evidence carries the role, in any case.
-func (b EvidenceBase) HasRole(role string) bool {
-	for _, r := range b.Roles {
-		if strings.EqualFold(r, role) {
-			return true
-		}
-	}
-	return false
-}

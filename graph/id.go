@@ -13,6 +13,14 @@ import (
 // TenantID names one tenant. It comes from the caller's token, never from a query's arguments.
 type TenantID string
 
+// Check refuses the empty name: a token without a tenant must not become a tenant that all of them share.
+func (t TenantID) Check() error {
+	if t == "" {
+		return fmt.Errorf("%w: no tenant", ErrInvalid)
+	}
+	return nil
+}
+
 // Revision counts the commits of one tenant: the first is 1, each later one is greater by at least one.
 type Revision uint64
 

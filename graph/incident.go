@@ -91,8 +91,8 @@ func (i Incident) WorkedOn() bool { return i.Triage != Triage{} }
 type IncidentChange struct {
 	// ID of the incident; zero creates one, numbered in the order of the changes.
 	ID IncidentID
-	// Facts replace the incident's; ignored for a redirect.
-	Facts IncidentFacts
+	// Facts replace the incident's; nil keeps them, as a person's change does. Ignored for a redirect.
+	Facts *IncidentFacts
 	// Alerts now belong to this incident, wherever they were.
 	Alerts []ID
 	// RedirectTo makes the incident point to another, live one. Its alerts must have moved in the batch.

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 )
 
@@ -18,18 +17,18 @@ type Part struct {
 // alert. The parts must hold all alerts of every incident that any of their alerts is in now; current has
 // those incidents. The result is a function of its input as sets.
 func AssignIncidents(parts []Part, current map[IncidentID]Incident) []IncidentChange {
-	parts = slices.Clone(parts)
-	slices.SortFunc(parts, func(a, b Part) int { return compareAlerts(earliest(a.Alerts), earliest(b.Alerts)) })
-	heirs := heirsOf(parts)
+	parts = inOrder(parts)
+	inherited := map[int][]IncidentID{}
+	for id, i := range heirsOf(parts) {
+		inherited[i] = append(inherited[i], id)
+	}
 	var changes, redirects []IncidentChange
 	for i, p := range parts {
 		var held []Incident
-		for _, id := range slices.Sorted(maps.Keys(heirs)) {
-			if heirs[id] == i {
-				held = append(held, current[id])
-			}
+		for _, id := range slices.Sorted(slices.Values(inherited[i])) {
+			held = append(held, current[id])
 		}
-		c := IncidentChange{Facts: p.Facts}
+		c := IncidentChange{Facts: &p.Facts}
 		if len(held) > 0 {
 			c.ID = Survivor(held)
 		}
@@ -49,6 +48,24 @@ func AssignIncidents(parts []Part, current map[IncidentID]Incident) []IncidentCh
 	return append(changes, redirects...)
 }
 
+// inOrder sorts the parts by their earliest alerts.
+func inOrder(parts []Part) []Part {
+	type headed struct {
+		head Alert
+		Part
+	}
+	all := make([]headed, len(parts))
+	for i, p := range parts {
+		all[i] = headed{slices.MinFunc(p.Alerts, compareAlerts), p}
+	}
+	slices.SortFunc(all, func(a, b headed) int { return compareAlerts(a.head, b.head) })
+	out := make([]Part, len(parts))
+	for i, h := range all {
+		out[i] = h.Part
+	}
+	return out
+}
+
 // heirsOf says which part inherits each present incident: the one with the incident's earliest alert.
 func heirsOf(parts []Part) map[IncidentID]int {
 	first, heir := map[IncidentID]Alert{}, map[IncidentID]int{}
@@ -64,8 +81,6 @@ func heirsOf(parts []Part) map[IncidentID]int {
 	}
 	return heir
 }
-
-func earliest(alerts []Alert) Alert { return slices.MinFunc(alerts, compareAlerts) }
 
 // compareAlerts orders alerts by first activity, then id.
 func compareAlerts(a, b Alert) int {

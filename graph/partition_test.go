@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/clew-security/clew/graph"
@@ -82,7 +83,7 @@ func TestAssigningIsAFunctionOfTheSets(t *testing.T) {
 				}
 			}
 			changes := graph.AssignIncidents(parts, current)
-			if again := graph.AssignIncidents(rapid.Permutation(shuffled).Draw(t, "parts"), current); fmt.Sprint(again) != fmt.Sprint(changes) {
+			if again := graph.AssignIncidents(rapid.Permutation(shuffled).Draw(t, "parts"), current); !cmp.Equal(again, changes) {
 				t.Fatalf("%v or %v", changes, again)
 			}
 			for _, c := range changes {

@@ -40,8 +40,8 @@ type Reader interface {
 type Writer interface {
 	// Apply commits the batch atomically and durably: when it returns without error the batch survives a
 	// crash. It is idempotent: the same batch again changes nothing, and a batch that changes nothing makes
-	// no revision. It never splits a batch. Errors: ErrInvalid, ErrBatchTooLarge, ErrConflict, ErrClosed, or
-	// the storage's own; after any of them nothing was written, except that a storage error may leave the
+	// no revision. It never splits a batch. Errors: ErrInvalid (an empty tenant too), ErrBatchTooLarge,
+	// ErrConflict, ErrNotFound (an edit of an unknown alert), ErrClosed, the decider's, or the storage's own; after any of them nothing was written, except that a storage error may leave the
 	// outcome open, and then the same batch can be applied again.
 	Apply(ctx context.Context, tenant TenantID, b Batch) (Receipt, error)
 }

@@ -90,7 +90,7 @@ func (k *kit) alert(id string, minute int, service graph.ServiceSource, title, c
 func (k *kit) store(t fatal) *graphtest.Model {
 	m := graphtest.NewModel(graphtest.NewClock().Now)
 	b := graph.Batch{Entities: k.entities, Alerts: k.alerts}
-	c := graph.IncidentChange{Facts: graph.IncidentFacts{DisplayName: "Multi-stage incident", Severity: graph.SeverityHigh}}
+	c := graph.IncidentChange{Facts: &graph.IncidentFacts{DisplayName: "Multi-stage incident", Severity: graph.SeverityHigh}}
 	for _, a := range k.alerts {
 		c.Alerts = append(c.Alerts, a.ID())
 	}

@@ -41,7 +41,7 @@ func TestTheStoryDoesNotDependOnTheOrderOfArrival(t *testing.T) {
 		var id graph.IncidentID
 		for len(all) > 0 {
 			n := rapid.IntRange(1, len(all)).Draw(t, "batch")
-			c := graph.IncidentChange{ID: id, Facts: graph.IncidentFacts{DisplayName: "Multi-stage incident", Severity: graph.SeverityHigh}}
+			c := graph.IncidentChange{ID: id, Facts: &graph.IncidentFacts{DisplayName: "Multi-stage incident", Severity: graph.SeverityHigh}}
 			for _, a := range all[:n] {
 				c.Alerts = append(c.Alerts, a.ID())
 			}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/clew-security/clew/graph"
@@ -30,70 +31,153 @@ func (v view) alerts(q graph.AlertQuery, bound graph.Tick) (graph.AlertPage, err
 
 // alertSource picks the narrowest way to the alerts.
 func (v view) alertSource(q graph.AlertQuery, f *alertFilter) (source[graph.ID], error) {
-	var all []candidate[graph.ID]
-	var err error
 	switch {
 	case q.IDs != nil:
 		return asListed(listed(q.IDs)), nil
 	case q.Incidents != nil:
+		var prefixes [][]byte
 		for id := range f.incidents {
-			if all, err = v.indexed(all, v.keys.of(tableAlertIncident, number(id))); err != nil {
-				return nil, err
-			}
+			prefixes = append(prefixes, v.keys.of(tableAlertIncident, number(id)))
 		}
+		return f.under(prefixes)
 	case q.Entities != nil:
-		if all, err = v.aboutNodes(f.nodes); err != nil {
+		prefixes, err := f.aboutNodes()
+		if err != nil {
 			return nil, err
 		}
-	default:
-		return byTick(v, q.Paging, tableAlertCreated, tableAlertUpdated, readID), nil
+		return f.under(prefixes)
 	}
-	if q.Order.ByUpdate() {
-		if err := v.byUpdate(all); err != nil {
-			return nil, err
-		}
+	all, few, err := f.active()
+	if err != nil {
+		return nil, err
+	}
+	if !few {
+		return byTick(v, q.Paging, tableAlertCreated, tableAlertUpdated, f.candidate), nil
 	}
 	return inOrder(q.Order, all), nil
 }
 
-// indexed adds the alerts under a prefix of an index by created tick.
-func (v view) indexed(to []candidate[graph.ID], prefix []byte) ([]candidate[graph.ID], error) {
-	err := v.scan(under(prefix), func(key, _ []byte) (bool, error) {
-		tail := key[len(key)-24:]
-		to = append(to, candidate[graph.ID]{readNumber[graph.Tick](tail), readID(tail[8:])})
-		return false, nil
-	})
-	return to, err
-}
-
-// aboutNodes lists the alerts with evidence about any id of the nodes, each once.
-func (v view) aboutNodes(nodes map[graph.ID]bool) ([]candidate[graph.ID], error) {
-	var all []candidate[graph.ID]
-	for node := range nodes {
-		atoms, err := v.members(node)
+// aboutNodes lists the prefixes of all ids of the nodes in the index by entity.
+func (f *alertFilter) aboutNodes() (prefixes [][]byte, err error) {
+	for node := range f.nodes {
+		atoms, err := f.members(node)
 		if err != nil {
 			return nil, err
 		}
 		for _, atom := range append(atoms, node) {
-			if all, err = v.indexed(all, v.keys.of(tableAlertEntity, atom[:])); err != nil {
-				return nil, err
-			}
+			prefixes = append(prefixes, f.keys.of(tableAlertEntity, atom[:]))
 		}
 	}
-	slices.SortFunc(all, func(a, b candidate[graph.ID]) int { return a.id.Compare(b.id) })
-	return slices.Compact(all), nil
+	return prefixes, nil
 }
 
-// byUpdate replaces created ticks by those of the last update.
-func (v view) byUpdate(all []candidate[graph.ID]) error {
-	for i, c := range all {
-		a, _, err := v.alert(c.id)
-		if err != nil {
+// maxRuns bounds the prefixes that are read at once.
+const maxRuns = 32
+
+// under gives the alerts under prefixes of an index by created tick. In that order, a few prefixes are read
+// side by side and no further than the page needs; else all is collected and sorted.
+func (f *alertFilter) under(prefixes [][]byte) (source[graph.ID], error) {
+	if !f.q.Order.ByUpdate() && len(prefixes) <= maxRuns {
+		return func(visit func(candidate[graph.ID]) (bool, error)) error { return f.merge(prefixes, visit) }, nil
+	}
+	var all []candidate[graph.ID]
+	for _, p := range prefixes {
+		for c, err := range f.run(p) {
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c)
+		}
+	}
+	return inOrder(f.q.Order, all), nil
+}
+
+// run reads one prefix in the page's direction.
+func (f *alertFilter) run(prefix []byte) iter.Seq2[candidate[graph.ID], error] {
+	r := f.q.Created
+	if !f.q.Order.ByUpdate() {
+		r = needed(f.q.Paging)
+	}
+	s := during(prefix, r)
+	s.backwards = f.q.Order.Newest()
+	return stream(func(yield func(candidate[graph.ID], error) bool) error {
+		return f.scan(s, func(_, value []byte) (bool, error) {
+			c, ok, err := f.candidate(value)
+			return err == nil && ok && !yield(c, nil), err
+		})
+	})
+}
+
+// merge visits what the prefixes hold, each alert once: ticks are unique.
+func (f *alertFilter) merge(prefixes [][]byte, visit func(candidate[graph.ID]) (bool, error)) error {
+	type run struct {
+		head candidate[graph.ID]
+		next func() (candidate[graph.ID], error, bool)
+	}
+	var runs []run
+	step := func(r run) error {
+		c, err, ok := r.next()
+		if ok && err == nil {
+			runs = append(runs, run{c, r.next})
+		}
+		return err
+	}
+	for _, p := range prefixes {
+		next, stop := iter.Pull2(f.run(p))
+		defer stop()
+		if err := step(run{next: next}); err != nil {
 			return err
 		}
-		all[i].tick = a.Updated
+	}
+	for len(runs) > 0 {
+		first := slices.MinFunc(runs, func(a, b run) int { return byOrder(f.q.Order, a.head, b.head) }).head
+		for i := len(runs) - 1; i >= 0; i-- {
+			if r := runs[i]; r.head == first {
+				runs = slices.Delete(runs, i, i+1)
+				if err := step(r); err != nil {
+					return err
+				}
+			}
+		}
+		if stop, err := visit(first); stop || err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// maxActive bounds the alerts that active collects: where more are in the window, going by tick fills a page
+// sooner than all of them are sorted.
+const maxActive = 10_000
+
+// active lists the alerts that may be active in the window; few is false where it has no start or too many are.
+func (f *alertFilter) active() (all []candidate[graph.ID], few bool, err error) {
+	if f.q.Activity.From.IsZero() {
+		return nil, false, nil
+	}
+	s := under(f.keys.of(tableAlertActivity))
+	s.lower = f.keys.of(tableAlertActivity, number(instant(f.q.Activity.From)))
+	err = f.scan(s, func(_, value []byte) (bool, error) {
+		c, ok, err := f.candidate(value)
+		if ok {
+			all = append(all, c)
+		}
+		return len(all) > maxActive, err
+	})
+	return all, len(all) <= maxActive, err
+}
+
+// candidate reads an index row; ok is false where the alert is not wanted.
+func (f *alertFilter) candidate(mark []byte) (c candidate[graph.ID], ok bool, err error) {
+	var m alertMark
+	if err := m.decode(mark); err != nil || !f.mayMatch(m) {
+		return c, false, err
+	}
+	c = candidate[graph.ID]{m.created, m.id}
+	if f.q.Order.ByUpdate() {
+		c.tick = m.updated
+	}
+	return c, f.q.Count || isBehind(f.q.Paging, c.tick), nil
 }
 
 // alertFilter is a query with its incidents and nodes resolved.
@@ -120,6 +204,14 @@ func (v view) alertFilter(q graph.AlertQuery) (*alertFilter, error) {
 		f.nodes[id] = true
 	}
 	return f, err
+}
+
+// mayMatch is false where the mark alone shows that match will be. Instants are cut, so it cannot show more.
+func (f *alertFilter) mayMatch(m alertMark) bool {
+	q := f.q
+	return q.Created.Contains(m.created) && q.Updated.Contains(m.updated) &&
+		(q.Activity.From.IsZero() || m.last >= instant(q.Activity.From)) &&
+		(q.Activity.Before.IsZero() || m.first <= instant(q.Activity.Before))
 }
 
 // all reports whether the source alone decides.

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,7 +18,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 		return graph.Receipt{}, err
 	}
 	defer s.leave()
-	if err := b.Validate(); err != nil {
+	if err := errors.Join(id.Check(), b.Validate()); err != nil {
 		return graph.Receipt{}, err
 	}
 	t := s.tenant(id)
@@ -61,6 +62,8 @@ type commit struct {
 	moved map[graph.ID]move
 	// memberCounts remembers nodeRow.Members as staged.
 	memberCounts map[graph.ID]int
+	// refollowed are the nodes that were there before and are now followed to another one, or no more.
+	refollowed map[graph.ID]bool
 	// touched are the nodes that changed as shown, the ends of changed edges included.
 	touched map[graph.ID]bool
 
@@ -74,8 +77,8 @@ func (s *Store) newCommit(ctx context.Context, id graph.TenantID) (*commit, erro
 	c := &commit{
 		store: s, batch: batch, base: view{ctx, s.db, k}, staged: view{ctx, batch, k}, wall: s.options.Clock(),
 		atoms: map[graph.ID]*atomChange{}, moved: map[graph.ID]move{}, memberCounts: map[graph.ID]int{},
-		touched: map[graph.ID]bool{},
-		alerts:  map[graph.ID]*alertDraft{}, incidents: map[graph.IncidentID]*incidentDraft{},
+		refollowed: map[graph.ID]bool{}, touched: map[graph.ID]bool{},
+		alerts: map[graph.ID]*alertDraft{}, incidents: map[graph.IncidentID]*incidentDraft{},
 	}
 	var err error
 	c.start, err = c.base.tenantRow()
@@ -110,6 +113,7 @@ func (c *commit) stage(id graph.TenantID, b graph.Batch) (graph.Receipt, error) 
 	for _, step := range []func() error{
 		func() error { return c.observeEntities(b.Entities) },
 		func() error { return c.resolveIdentity() },
+		func() error { return c.findFollowers() },
 		func() error { return c.observeEdges(b.Edges) },
 		func() error { return c.putAlerts(b.Alerts) },
 		func() error { return c.editAlerts(b.Edits) },

@@ -1,10 +1,12 @@
 package embedded
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/clew-security/clew/graph"
@@ -104,6 +106,31 @@ func decodeRecord(v []byte, record any) (graph.Revision, error) {
 		return 0, err
 	}
 	return graph.Revision(n[0]), json.Unmarshal(doc, record)
+}
+
+// alertMark is what every index of alerts holds: enough to pass over an alert that is not wanted, unread.
+type alertMark struct {
+	id               graph.ID
+	created, updated graph.Tick
+	first, last      uint64 // activity, as instants
+}
+
+func markOf(a *graph.Alert) alertMark {
+	return alertMark{a.ID, a.Created, a.Updated, instant(a.FirstActivity), instant(a.LastActivity)}
+}
+
+func (m alertMark) encode() []byte {
+	return slices.Concat([]byte{valueVersion}, m.id[:], number(m.created), number(m.updated), number(m.first), number(m.last))
+}
+
+func (m *alertMark) decode(v []byte) error {
+	v, err := open(v)
+	if err != nil || len(v) != 48 {
+		return cmp.Or(err, errDamaged)
+	}
+	m.id, m.created, m.updated = readID(v), readNumber[graph.Tick](v[16:]), readNumber[graph.Tick](v[24:])
+	m.first, m.last = readNumber[uint64](v[32:]), readNumber[uint64](v[40:])
+	return nil
 }
 
 // Flags of a stored sighting.

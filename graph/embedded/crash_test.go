@@ -226,3 +226,73 @@ func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 		t.Errorf("%d batches of 50 edges were acknowledged, the store has %d edges (%v)", acknowledged, p.Edges, err)
 	}
 }
+
+// A disk that is full, or fails, while a store is opened: Pebble tried to flush what it had recovered again
+// and again and never returned.
+func TestOpeningOnAFailingDiskSaysSoAndHarmsNothing(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s := openAt(t, Options{FS: mem})
+	for n := range 20 {
+		if _, err := s.Apply(context.Background(), graphtest.Tenant, graph.Batch{Documents: padding(n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+	closeStore(t, s)
+	refused := 0
+	for at := int64(1); ; at++ {
+		disk := crashed.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, uint64(at)))})
+		var writes atomic.Int64
+		full := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && writes.Add(1) >= at {
+				return syscall.ENOSPC
+			}
+			return nil
+		}))
+		one, err := Open("store", Options{FS: full})
+		if err == nil {
+			_ = one.Close() // the disk may fail only now
+			break
+		}
+		if refused++; !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("write %d: %v", at, err)
+		}
+		after := openAt(t, Options{FS: disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(2, uint64(at)))})})
+		docs, err := after.Documents(context.Background(), graph.View{Tenant: graphtest.Tenant}, graph.DocumentQuery{Collection: "padding"})
+		if err != nil || len(docs) != 1 {
+			t.Fatalf("write %d: afterwards %d documents (%v)", at, len(docs), err)
+		}
+		closeStore(t, after)
+	}
+	if refused == 0 {
+		t.Fatal("opening needs no write, so nothing was tested")
+	}
+	t.Logf("opening was refused at each of its %d writes", refused)
+}
+
+// A crash while a directory was first made left a manifest that was named and not there: it never opened again.
+func TestACreationCutShortIsBegunAnew(t *testing.T) {
+	tried := 0
+	for at := int64(1); at < 30; at++ {
+		for seed := range uint64(20) {
+			mem := vfs.NewCrashableMem()
+			var writes atomic.Int64
+			var left atomic.Pointer[vfs.MemFS]
+			cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(seed, 1))}
+			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && writes.Add(1) == at {
+					left.Store(mem.CrashClone(cfg))
+				}
+				return nil
+			}))
+			closeStore(t, openAt(t, Options{FS: fs}))
+			if left.Load() != nil {
+				closeStore(t, openAt(t, Options{FS: left.Load()}))
+				tried++
+			}
+		}
+	}
+	if tried < 100 {
+		t.Fatalf("%d crashes tried", tried)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/clew-security/clew/graph"
@@ -30,9 +31,7 @@ func (c *commit) delta() (d graph.Delta, err error) {
 	if err := c.addBearers(nodes); err != nil {
 		return d, err
 	}
-	if err := c.addFollowers(nodes); err != nil {
-		return d, err
-	}
+	maps.Copy(nodes, c.refollowed)
 	d.Entities = sortedIDs(nodes)
 	return d, nil
 }
@@ -73,13 +72,15 @@ func (c *commit) addBearers(to map[graph.ID]bool) error {
 	return nil
 }
 
-// addFollowers adds the weak-only nodes that are now followed to another node than before. It starts from
-// what newly bears a weak key or changed its node, and goes on from each node found to the weaker ones that
-// may be followed through it.
-func (c *commit) addFollowers(to map[graph.ID]bool) error {
+// findFollowers finds the weak-only nodes that are now followed to another node than before, which is shown
+// of them. It starts from what newly bears a weak key or changed its node, and goes on from each node found
+// to the weaker ones that may be followed through it.
+func (c *commit) findFollowers() error {
 	w := followerWalk{c: c, before: c.base.sameness(), now: c.staged.sameness(), seen: map[graph.ID]bool{}}
 	for id, a := range c.atoms {
-		w.queue = append(w.queue, id)
+		if !a.isNew && a.facts.Keys[0].Strength() == graph.Weak {
+			w.queue = append(w.queue, id)
+		}
 		if err := w.addWeaker(id, a.facts.Keys[0].Rank(), a.bears); err != nil {
 			return err
 		}
@@ -90,7 +91,7 @@ func (c *commit) addFollowers(to map[graph.ID]bool) error {
 		}
 	}
 	for ; len(w.queue) > 0; w.queue = w.queue[1:] {
-		if err := w.visit(w.queue[0], to); err != nil {
+		if err := w.visit(w.queue[0]); err != nil {
 			return err
 		}
 	}
@@ -120,7 +121,7 @@ func (w *followerWalk) addAllWeaker(id graph.ID) error {
 	return w.addWeaker(id, facts.Keys[0].Rank(), facts.Keys)
 }
 
-func (w *followerWalk) visit(id graph.ID, to map[graph.ID]bool) error {
+func (w *followerWalk) visit(id graph.ID) error {
 	if w.seen[id] {
 		return nil
 	}
@@ -130,14 +131,21 @@ func (w *followerWalk) visit(id graph.ID, to map[graph.ID]bool) error {
 	if err := errors.Join(err1, err2); err != nil || was == is {
 		return err
 	}
-	existed, err := w.c.base.has(w.c.base.keys.of(tableNode, id[:]))
-	if err != nil {
+	if err := w.c.refollow(id); err != nil {
 		return err
 	}
-	if existed {
-		to[id] = true
-	}
 	return w.addAllWeaker(id)
+}
+
+// refollow marks a node that was there before as changed. A weak-only node has no other ids.
+func (c *commit) refollow(id graph.ID) error {
+	row, existed, err := c.base.node(id)
+	if err != nil || !existed {
+		return err
+	}
+	c.refollowed[id], c.touched[id] = true, true
+	row.Revision = c.revision()
+	return c.put(c.base.keys.of(tableNode, id[:]), row.encode())
 }
 
 // stagedReader shows a decider the tenant with the batch upon it. It waits for no revision, and a bound moves

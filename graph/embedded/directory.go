@@ -17,9 +17,11 @@ import (
 // formatVersion of the directory. It is raised when an older program could not read what a newer one wrote.
 const formatVersion = 1
 
-// What a directory holds. The format file is written before anything else, by rename.
+// What a directory holds. The format file is written before anything else, by rename; the created file when
+// everything is there, so that a creation that a crash cut short can be told and begun anew.
 const (
 	formatName    = "FORMAT"
+	createdName   = "CREATED"
 	formatNewName = "FORMAT.new"
 	lockName      = "LOCK"
 	pebbleName    = "pebble"
@@ -37,10 +39,34 @@ func prepare(fs vfs.FS, dir string) (lock io.Closer, err error) {
 	if lock, err = lockDirectory(fs, dir); err != nil {
 		return nil, err
 	}
-	if err := checkFormat(fs, dir); err != nil {
+	if err = checkFormat(fs, dir); err == nil {
+		err = clearUnfinished(fs, dir)
+	}
+	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
+}
+
+// clearUnfinished removes what a creation left that never ended: nothing can have been acknowledged.
+func clearUnfinished(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(fs.PathJoin(dir, createdName)); !errors.Is(err, iofs.ErrNotExist) {
+		return err
+	}
+	return fs.RemoveAll(fs.PathJoin(dir, pebbleName))
+}
+
+// markCreated says that the directory is whole.
+func markCreated(fs vfs.FS, dir string) error {
+	name := fs.PathJoin(dir, createdName)
+	if _, err := fs.Stat(name); !errors.Is(err, iofs.ErrNotExist) {
+		return err
+	}
+	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close(), syncDirectory(fs, dir))
 }
 
 // refuseForeign looks without touching anything.

@@ -74,9 +74,7 @@ func (c *commit) incident(id graph.IncidentID) (d *incidentDraft, ok bool, err e
 // putAlerts keeps the newest version of each alert.
 func (c *commit) putAlerts(all []graph.AlertContent) error {
 	for _, content := range all {
-		if _, err := graph.EncodeJSON(content); err != nil {
-			return fmt.Errorf("%w: alert %s: %v", graph.ErrInvalid, content.ID(), err)
-		}
+		content = content.Stored()
 		d, known, err := c.alert(content.ID())
 		switch {
 		case err != nil:
@@ -121,8 +119,8 @@ func (c *commit) changeIncidents(changes []graph.IncidentChange) error {
 			if err := c.redirect(d, change.RedirectTo); err != nil {
 				return err
 			}
-		} else {
-			d.now.IncidentFacts = change.Facts
+		} else if change.Facts != nil {
+			d.now.IncidentFacts = *change.Facts
 		}
 		d.now.Triage = change.Triage.Over(d.now.Triage)
 		for _, id := range change.Alerts {
@@ -288,10 +286,13 @@ func liveCount(i *graph.Incident) int {
 	return 1
 }
 
-// alertRows lists the keys in the indexes of alerts; their value is the alert's id.
+// alertRows lists the keys in the indexes of alerts; their value is the alert's mark.
 func (c *commit) alertRows(a *graph.Alert) [][]byte {
 	k := c.staged.keys
-	rows := [][]byte{k.of(tableAlertCreated, number(a.Created)), k.of(tableAlertUpdated, number(a.Updated))}
+	rows := [][]byte{
+		k.of(tableAlertCreated, number(a.Created)), k.of(tableAlertUpdated, number(a.Updated)),
+		k.of(tableAlertActivity, number(instant(a.LastActivity)), a.ID[:]),
+	}
 	if a.Incident != 0 {
 		rows = append(rows, k.of(tableAlertIncident, number(a.Incident), number(a.Created), a.ID[:]))
 	}
@@ -330,7 +331,7 @@ func (c *commit) putAlert(a *graph.Alert) error {
 	if err != nil {
 		return fmt.Errorf("%w: alert %s: %v", graph.ErrInvalid, a.ID, err)
 	}
-	if err := c.putAll(c.alertRows(a), a.ID[:]); err != nil {
+	if err := c.putAll(c.alertRows(a), markOf(a).encode()); err != nil {
 		return err
 	}
 	return c.put(c.staged.keys.of(tableAlert, a.ID[:]), value)

@@ -10,6 +10,9 @@ import (
 // bear suggests nothing worth the work.
 const maxBearers = 1000
 
+// fewBearers usually show already that a weak key leads to several nodes.
+const fewBearers = 8
+
 // entities implements graph.Reader's Entities.
 func (v view) entities(q graph.EntityQuery) ([]graph.Entity, error) {
 	if q.IDs != nil {
@@ -122,11 +125,17 @@ func (v view) sameness() sameness { return sameness{v, map[graph.ID]graph.ID{}} 
 
 // of answers for a node; nothing for one that has a strong key.
 func (s sameness) of(e graph.Entity) (possibly []graph.ID, sole graph.ID, err error) {
+	possibly, sole, err = s.among(e, maxBearers)
+	return possibly[:min(len(possibly), graph.MaxPossiblySame)], sole, err
+}
+
+// among looks at no more than limit bearers of each key.
+func (s sameness) among(e graph.Entity, limit int) (possibly []graph.ID, sole graph.ID, err error) {
 	if e.ID.IsZero() || !e.WeakOnly() {
 		return nil, graph.ID{}, nil
 	}
 	rows, rank := graph.KeyTable(e.Kind()), e.Keys[0].Rank()
-	bearers, err := s.bearers(e.Keys, 0, rank)
+	bearers, err := s.bearers(e.Keys, 0, rank, limit)
 	if err != nil {
 		return nil, graph.ID{}, err
 	}
@@ -136,20 +145,28 @@ func (s sameness) of(e graph.Entity) (possibly []graph.ID, sole graph.ID, err er
 		}
 		return s.follow(b.Node)
 	})
-	s.known[e.ID] = sole
-	return possibly[:min(len(possibly), graph.MaxPossiblySame)], sole, err
+	if sole.IsZero() && len(possibly) > 0 || limit == maxBearers || len(bearers) < limit {
+		s.known[e.ID] = sole // more bearers would not change it
+	}
+	return possibly, sole, err
 }
 
 // sole is the one node that a weak-only node is followed to; zero for none.
-func (s sameness) sole(id graph.ID) (graph.ID, error) {
+func (s sameness) sole(id graph.ID) (sole graph.ID, err error) {
 	if sole, ok := s.known[id]; ok {
 		return sole, nil
 	}
-	e, _, err := s.entity(id)
-	if err != nil {
+	e, ok, err := s.entity(id)
+	if err != nil || !ok || !e.WeakOnly() {
 		return graph.ID{}, err
 	}
-	_, sole, err := s.of(e)
+	if _, _, err := s.among(e, fewBearers); err != nil {
+		return graph.ID{}, err
+	}
+	if sole, ok := s.known[id]; ok {
+		return sole, nil
+	}
+	_, sole, err = s.among(e, maxBearers)
 	return sole, err
 }
 
@@ -162,8 +179,8 @@ func (s sameness) follow(id graph.ID) (graph.ID, error) {
 }
 
 // bearers lists, as nodes, the atoms whose home has a rank from least to before most and that bear any of
-// the weak keys.
-func (v view) bearers(all []graph.Key, least, most int) ([]graph.Bearer, error) {
+// the weak keys, at most limit of each key.
+func (v view) bearers(all []graph.Key, least, most, limit int) ([]graph.Bearer, error) {
 	var out []graph.Bearer
 	for _, k := range all {
 		if k.Strength() == graph.Strong {
@@ -174,7 +191,7 @@ func (v view) bearers(all []graph.Key, least, most int) ([]graph.Bearer, error) 
 		err := v.scan(s, func(key, _ []byte) (bool, error) {
 			node, err := v.canonical(readID(key[17:]))
 			out, n = append(out, graph.Bearer{Node: node, Rank: int(key[16])}), n+1
-			return n == maxBearers, err
+			return n == limit, err
 		})
 		if err != nil {
 			return nil, err
@@ -190,7 +207,7 @@ func (v view) weaker(kind graph.Kind, all []graph.Key, homeRank int) ([]graph.ID
 	if firstWeak < 0 {
 		return nil, nil
 	}
-	bearers, err := v.bearers(all, max(firstWeak, homeRank+1), len(rows))
+	bearers, err := v.bearers(all, max(firstWeak, homeRank+1), len(rows), maxBearers)
 	out := make([]graph.ID, 0, len(bearers))
 	for _, b := range bearers {
 		out = append(out, b.Node)

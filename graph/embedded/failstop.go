@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -18,8 +17,6 @@ type failure struct {
 	once  sync.Once
 	cause error
 	done  chan struct{}
-	// armed is set once the store is open: before, errors go back to the opener.
-	armed atomic.Bool
 }
 
 func newFailure() *failure { return &failure{done: make(chan struct{})} }
@@ -27,7 +24,7 @@ func newFailure() *failure { return &failure{done: make(chan struct{})} }
 // set records the error, if it is the first.
 func (f *failure) set(err error) {
 	f.once.Do(func() {
-		f.cause = fmt.Errorf("storage failed, close the store and open it again: %w", err)
+		f.cause = fmt.Errorf("storage failed, make room or mend the disk and open the store again: %w", err)
 		close(f.done)
 	})
 }
@@ -44,12 +41,12 @@ func (f *failure) err() error {
 
 // enter stops the caller for ever if the store has failed.
 func (f *failure) enter() {
-	if f.armed.Load() && f.err() != nil {
+	if f.err() != nil {
 		select {}
 	}
 }
 
-// leave looks at what a write gave; on an open store a caller with an error does not return.
+// leave looks at what a write gave; a caller with an error does not return.
 func (f *failure) leave(err error) error {
 	if err != nil {
 		f.set(err)

@@ -14,7 +14,9 @@ func (v view) incidents(q graph.IncidentQuery, bound graph.Tick) (graph.Incident
 		match: func(i graph.Incident) (bool, error) { return matchIncident(q, i), nil },
 		ticks: func(i graph.Incident) (graph.Tick, graph.Tick) { return i.Created, i.Updated },
 	}
-	from := byTick(v, q.Paging, tableIncidentCreated, tableIncidentUpdated, readNumber[graph.IncidentID])
+	from := byTick(v, q.Paging, tableIncidentCreated, tableIncidentUpdated, func(value []byte) (candidate[graph.IncidentID], bool, error) {
+		return candidate[graph.IncidentID]{id: readNumber[graph.IncidentID](value)}, true, nil
+	})
 	if q.IDs != nil {
 		from = asListed(listed(q.IDs))
 	}

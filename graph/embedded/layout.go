@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -32,11 +33,13 @@ const (
 	tableEdge    table = 'e' // from, kind, to, observation → Sighting
 	tableReverse table = 'f' // to, kind, from
 
+	// The indexes of alerts all hold an alertMark.
 	tableAlert         table = 'A' // id → Alert
-	tableAlertCreated  table = 'B' // tick → alert id
-	tableAlertUpdated  table = 'C' // tick → alert id
+	tableAlertCreated  table = 'B' // tick
+	tableAlertUpdated  table = 'C' // tick
 	tableAlertIncident table = 'D' // incident, created tick, alert id
 	tableAlertEntity   table = 'E' // evidence entity's home id, created tick, alert id
+	tableAlertActivity table = 'F' // last activity as an instant, alert id
 
 	tableIncident        table = 'I' // number → Incident
 	tableIncidentCreated table = 'J' // tick → number
@@ -94,6 +97,14 @@ func number[N ~uint64 | ~int64](n N) []byte {
 
 func readNumber[N ~uint64 | ~int64](part []byte) N {
 	return N(binary.BigEndian.Uint64(part))
+}
+
+// instant is a time in microseconds since 1970, cut, as a number that grows with the time from long before
+// year 0 to long after 9999, beyond which no record can be written.
+func instant(t time.Time) uint64 {
+	const most = 1 << 41 // seconds, near 70,000 years
+	micros := time.Unix(min(max(t.Unix(), -most), most), int64(t.Nanosecond())).UnixMicro()
+	return uint64(micros) ^ 1<<63
 }
 
 func readID(part []byte) graph.ID { return graph.ID(part[:16]) }

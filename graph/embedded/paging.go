@@ -43,6 +43,10 @@ func (p *pager[K, T]) page(from source[K], bound graph.Tick) ([]T, graph.PageInf
 }
 
 func (p *pager[K, T]) visit(c candidate[K]) (stop bool, err error) {
+	behind := p.listed || isBehind(p.Paging, c.tick)
+	if !behind && !p.Count {
+		return false, nil
+	}
 	full := len(p.items) == graph.PageLimit(p.Limit)
 	var item T
 	if !full || p.selective() {
@@ -53,7 +57,7 @@ func (p *pager[K, T]) visit(c candidate[K]) (stop bool, err error) {
 	}
 	p.total++
 	switch {
-	case !p.behindAfter(c.tick):
+	case !behind:
 	case full:
 		p.more = true
 	default:
@@ -87,9 +91,10 @@ func (p *pager[K, T]) read(id K) (item T, fits bool, err error) {
 	return item, fits, err
 }
 
-func (p *pager[K, T]) behindAfter(tick graph.Tick) bool {
+// isBehind reports whether a tick comes behind p.After in the page's order.
+func isBehind(p graph.Paging, tick graph.Tick) bool {
 	switch {
-	case p.listed || p.After == 0:
+	case p.After == 0:
 		return true
 	case p.Order.Newest():
 		return tick < p.After
@@ -115,11 +120,11 @@ func wanted(p graph.Paging) graph.Tick {
 	return min(p.Updated.Before, p.Created.Before)
 }
 
-// byTick gives what an index of ticks lists, limited to what the page can need.
-func byTick[K any](v view, p graph.Paging, created, updated table, id func(value []byte) K) source[K] {
-	t, r := created, p.Created
+// needed is the range of the ticks that order the page which the page can need.
+func needed(p graph.Paging) graph.TickRange {
+	r := p.Created
 	if p.Order.ByUpdate() {
-		t, r = updated, p.Updated
+		r = p.Updated
 	}
 	if !p.Count && p.After != 0 {
 		if p.Order.Newest() && (r.Before == 0 || p.After < r.Before) {
@@ -128,33 +133,54 @@ func byTick[K any](v view, p graph.Paging, created, updated table, id func(value
 			r.From = max(r.From, p.After+1)
 		}
 	}
-	s := under(v.keys.of(t))
-	s.backwards = p.Order.Newest()
+	return r
+}
+
+// during is the part of a prefix, behind which ticks come, that lies in the range.
+func during(prefix []byte, r graph.TickRange) span {
+	s := under(prefix)
 	if r.From > 0 {
-		s.lower = v.keys.of(t, number(r.From))
+		s.lower = slices.Concat(prefix, number(r.From))
 	}
 	if r.Before > 0 {
-		s.upper = v.keys.of(t, number(r.Before))
+		s.upper = slices.Concat(prefix, number(r.Before))
 	}
+	return s
+}
+
+// byTick gives what an index of ticks lists, limited to what the page can need; read makes a candidate of a
+// row's value, or none where it cannot be wanted.
+func byTick[K any](v view, p graph.Paging, created, updated table, read func(value []byte) (c candidate[K], ok bool, err error)) source[K] {
+	t := created
+	if p.Order.ByUpdate() {
+		t = updated
+	}
+	s := during(v.keys.of(t), needed(p))
+	s.backwards = p.Order.Newest()
 	return func(visit func(candidate[K]) (bool, error)) error {
-		if string(s.lower) >= string(s.upper) {
-			return nil
-		}
 		return v.scan(s, func(key, value []byte) (bool, error) {
-			return visit(candidate[K]{readNumber[graph.Tick](key), id(value)})
+			c, ok, err := read(value)
+			if err != nil || !ok {
+				return false, err
+			}
+			c.tick = readNumber[graph.Tick](key)
+			return visit(c)
 		})
 	}
 }
 
-// inOrder gives these candidates, sorted as the page wants.
-func inOrder[K any](o graph.TickOrder, all []candidate[K]) source[K] {
-	slices.SortFunc(all, func(a, b candidate[K]) int {
-		if o.Newest() {
-			a, b = b, a
-		}
-		return cmp.Compare(a.tick, b.tick)
-	})
-	return asListed(all)
+// byOrder compares by tick as the page wants.
+func byOrder[K any](o graph.TickOrder, a, b candidate[K]) int {
+	if o.Newest() {
+		a, b = b, a
+	}
+	return cmp.Compare(a.tick, b.tick)
+}
+
+// inOrder gives these candidates, sorted as the page wants, each once: ticks are unique.
+func inOrder[K comparable](o graph.TickOrder, all []candidate[K]) source[K] {
+	slices.SortFunc(all, func(a, b candidate[K]) int { return byOrder(o, a, b) })
+	return asListed(slices.Compact(all))
 }
 
 func asListed[K any](all []candidate[K]) source[K] {

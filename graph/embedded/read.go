@@ -48,7 +48,8 @@ func (s *Store) awaitRevision(ctx context.Context, v graph.View) error {
 }
 
 // bind moves the tenant's clock, durably, for a read that is bounded above by want, and returns the bound
-// that the read may promise; 0 where want is.
+// that the read may promise; 0 where want is. A tenant without a commit is given no clock, so that asking
+// about one makes none: the bound is then 1, the first tick there can be, whatever the wall clock will say.
 func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (graph.Tick, error) {
 	if want == 0 {
 		return 0, nil
@@ -57,13 +58,16 @@ func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (g
 		return 0, err
 	}
 	defer s.leave()
+	v := view{ctx, s.db, keysOf(id)}
+	if row, err := v.tenantRow(); err != nil || row.Revision == 0 {
+		return min(want, row.Clock+1), err
+	}
 	t := s.tenant(id)
 	if err := t.takeTurn(ctx, s); err != nil {
 		return 0, err
 	}
 	defer t.giveTurn()
-	k := keysOf(id)
-	row, err := view{ctx, s.db, k}.tenantRow()
+	row, err := v.tenantRow()
 	if err != nil {
 		return 0, err
 	}
@@ -73,7 +77,7 @@ func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (g
 	}
 	row.Clock = clock
 	b := s.db.NewBatch()
-	if err := b.Set(k.of(tableTenant), row.encode(), nil); err != nil {
+	if err := b.Set(v.keys.of(tableTenant), row.encode(), nil); err != nil {
 		return 0, err
 	}
 	return bound, s.commit(b)

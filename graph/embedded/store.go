@@ -112,24 +112,37 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.openPebble(); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening store in %s: %w", dir, err), lock.Close())
 	}
-	s.failure.armed.Store(true)
+	if err := markCreated(o.FS, dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening store in %s: %w", dir, err), s.Close())
+	}
 	return s, nil
 }
 
-// openPebble leaves no Pebble open if it fails.
-func (s *Store) openPebble() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errors.Join(fmt.Errorf("storage engine: %v", p), s.failure.err())
-		}
+// openPebble gives up as soon as a write fails. Pebble would try again for ever (a full disk, while it flushes
+// what it recovered); its goroutines stand still from then on and nothing more reaches the directory.
+func (s *Store) openPebble() error {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		var o opened
+		defer func() {
+			if p := recover(); p != nil {
+				o.err = fmt.Errorf("storage engine: %v", p)
+			}
+			done <- o
+		}()
+		o.db, o.err = pebble.Open(s.options.FS.PathJoin(s.dir, pebbleName), s.pebbleOptions())
 	}()
-	if s.db, err = pebble.Open(s.options.FS.PathJoin(s.dir, pebbleName), s.pebbleOptions()); err != nil {
-		return err
+	select {
+	case o := <-done:
+		s.db = o.db
+		return o.err
+	case <-s.failure.done:
+		return s.failure.err()
 	}
-	if err := s.failure.err(); err != nil {
-		return errors.Join(err, s.db.Close())
-	}
-	return nil
 }
 
 func (s *Store) pebbleOptions() *pebble.Options {

@@ -27,7 +27,7 @@ func verifyRows(t fataler, s *Store, tenant graph.TenantID) {
 	v.nodes()
 	for _, table := range []table{
 		tableNode, tableClaim, tableAlias, tableMember, tableWeak, tableReverse, tableAlertCreated, tableAlertUpdated,
-		tableAlertIncident, tableAlertEntity, tableIncidentCreated, tableIncidentUpdated,
+		tableAlertIncident, tableAlertEntity, tableAlertActivity, tableIncidentCreated, tableIncidentUpdated,
 	} {
 		v.rows(table, func(key, value []byte) {
 			whole := string(v.keys.of(table, key))
@@ -135,7 +135,7 @@ func (v *verifier) alerts() {
 		_, err := decodeRecord(value, &a)
 		v.must(err)
 		for _, k := range c.alertRows(&a) {
-			v.want[string(k)] = string(a.ID[:])
+			v.want[string(k)] = string(markOf(&a).encode())
 		}
 		v.count.Alerts++
 		v.count.Clock = max(v.count.Clock, a.Updated)

@@ -44,6 +44,9 @@ func under(prefix []byte) span { return span{lower: prefix, upper: after(prefix)
 
 // scan calls row for each key, cut of table and tenant, until it says stop; both slices are only valid during the call.
 func (v view) scan(s span, row func(key, value []byte) (stop bool, err error)) (err error) {
+	if s.upper != nil && bytes.Compare(s.lower, s.upper) >= 0 {
+		return nil
+	}
 	it, err := v.rows.NewIter(&pebble.IterOptions{LowerBound: s.lower, UpperBound: s.upper})
 	if err != nil {
 		return err
@@ -197,9 +200,6 @@ func (v view) documents(q graph.DocumentQuery) (out []graph.Document, err error)
 	s := under(append(slices.Clone(collection), q.Prefix...))
 	if q.After != "" {
 		s.lower = slices.MaxFunc([][]byte{s.lower, next(append(slices.Clone(collection), q.After...))}, bytes.Compare)
-	}
-	if bytes.Compare(s.lower, s.upper) >= 0 {
-		return nil, nil
 	}
 	limit, head := graph.PageLimit(q.Limit), len(v.keys.rest(collection))
 	err = v.scan(s, func(key, value []byte) (bool, error) {

@@ -81,7 +81,7 @@ func (m *Model) Apply(ctx context.Context, tenant graph.TenantID, b graph.Batch)
 	if m.closed {
 		return graph.Receipt{}, graph.ErrClosed
 	}
-	if err := cmpErr(ctx.Err(), b.Validate()); err != nil {
+	if err := cmpErr(ctx.Err(), tenant.Check(), b.Validate()); err != nil {
 		return graph.Receipt{}, err
 	}
 	before := m.tenant(tenant)
@@ -206,6 +206,9 @@ func (t *modelTenant) observeEdges(b graph.Batch, receipt *graph.Receipt) {
 func (t *modelTenant) putAlerts(b graph.Batch, receipt *graph.Receipt) (content map[graph.ID]bool, err error) {
 	content = map[graph.ID]bool{}
 	for _, c := range b.Alerts {
+		if c, err = roundTrip(c.Stored()); err != nil {
+			return nil, err
+		}
 		old, ok := t.alerts[c.ID()]
 		switch {
 		case !ok:
@@ -228,6 +231,15 @@ func (t *modelTenant) putAlerts(b graph.Batch, receipt *graph.Receipt) (content 
 		t.alerts[e.Alert] = a
 	}
 	return content, nil
+}
+
+// roundTrip is what any store gives back: raw JSON without white space.
+func roundTrip(c graph.AlertContent) (out graph.AlertContent, err error) {
+	b, err := graph.EncodeJSON(c)
+	if err == nil {
+		err = json.Unmarshal(b, &out)
+	}
+	return out, err
 }
 
 func (t *modelTenant) putDocument(d graph.Document) {
@@ -321,8 +333,8 @@ func (t *modelTenant) changeIncidents(changes []graph.IncidentChange, touched ma
 				return fmt.Errorf("%w: redirect to incident %s", graph.ErrInvalid, c.RedirectTo)
 			}
 			i.RedirectTo = c.RedirectTo
-		} else {
-			i.IncidentFacts = c.Facts
+		} else if c.Facts != nil {
+			i.IncidentFacts = *c.Facts
 		}
 		i.Triage = c.Triage.Over(i.Triage)
 		t.incidents[i.ID], touched[i.ID] = i, true

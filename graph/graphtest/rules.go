@@ -2,6 +2,7 @@ package graphtest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -163,6 +164,33 @@ func refuse(t TB, s graph.Store, why string, b graph.Batch, want error) {
 	}
 }
 
+func checkTriage(t *testing.T, fresh func(TB) Subject) {
+	s := fresh(t).Open(t, NewClock().Now)
+	defer s.Close()
+	apply(t, s, oneAlert("1"))
+	before := must(s.Incidents(context.Background(), view, graph.IncidentQuery{}))(t).Items[0]
+	apply(t, s, graph.Batch{Incidents: []graph.IncidentChange{{ID: 1, Triage: graph.Triage{Status: graph.StatusResolved}}}})
+	after := must(s.Incidents(context.Background(), view, graph.IncidentQuery{}))(t).Items[0]
+	if after.Status() != graph.StatusResolved || after.Updated <= before.Updated {
+		t.Errorf("status %s, tick %s after %s", after.Status(), after.Updated, before.Updated)
+	}
+	same(t, "facts", before.IncidentFacts, after.IncidentFacts)
+}
+
+func checkInstants(t *testing.T, fresh func(TB) Subject) {
+	s := fresh(t).Open(t, NewClock().Now)
+	defer s.Close()
+	b := oneAlert("1")
+	apply(t, s, b)
+	b.Alerts[0].FirstActivity = b.Alerts[0].FirstActivity.In(time.FixedZone("", 7200)).Add(999)
+	b.Alerts[0].Source = []byte(" { } ")
+	first := apply(t, s, b)
+	b.Alerts[0].Source = []byte("{}")
+	if again := apply(t, s, b); first.UpdatedAlerts > 1 || again.DuplicateAlerts != 1 {
+		t.Errorf("one instant written in two ways: %+v, then %+v", first, again)
+	}
+}
+
 func checkExpect(t *testing.T, fresh func(TB) Subject) {
 	s := fresh(t).Open(t, NewClock().Now)
 	defer s.Close()
@@ -222,6 +250,25 @@ func checkRefused(t *testing.T, fresh func(TB) Subject) {
 		"edge without observation": edit(func(b *graph.Batch) {
 			b.Edges = []graph.EdgeObservation{{Kind: graph.EdgeAdminOf, From: device, To: device}}
 		}),
+		"a property that is no JSON": edit(func(b *graph.Batch) { b.Entities[0].Properties = map[string]json.RawMessage{"p": []byte("{")} }),
+		"a property's name that is no UTF-8": edit(func(b *graph.Batch) {
+			b.Entities[0].Properties = map[string]json.RawMessage{"\xff": []byte("1")}
+		}),
+		"a body that is no JSON":      edit(func(b *graph.Batch) { b.Alerts[0].Evidence[0].Body = []byte("{") }),
+		"an original that is no JSON": edit(func(b *graph.Batch) { b.Alerts[0].Evidence[0].Original = []byte("nope") }),
+		"a source that is no JSON":    edit(func(b *graph.Batch) { b.Alerts[0].Source = []byte("{}{}") }),
+		"a body nested too deep": edit(func(b *graph.Batch) {
+			b.Alerts[0].Evidence[0].Body = []byte(strings.Repeat("[", 9999) + strings.Repeat("]", 9999))
+		}),
+		"a title that is no UTF-8":          edit(func(b *graph.Batch) { b.Alerts[0].Title = "\xff" }),
+		"a source that is no UTF-8":         edit(func(b *graph.Batch) { b.Entities[0].Source = "\xff" }),
+		"an instant that cannot be written": edit(func(b *graph.Batch) { b.Alerts[0].LastActivity = time.Date(300000, 1, 1, 0, 0, 0, 0, time.UTC) }),
+		"a sighting that cannot be written": edit(func(b *graph.Batch) {
+			b.Edges = []graph.EdgeObservation{{Kind: graph.EdgeAdminOf, From: device, To: device, Observation: device, LastSeen: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+		}),
+		"a link to nothing": edit(func(b *graph.Batch) {
+			b.Incidents = []graph.IncidentChange{{ID: 1, Facts: &graph.IncidentFacts{Links: []graph.Link{{A: graph.ID{200, 1}}}}}}
+		}),
 		"alert without id":   edit(func(b *graph.Batch) { b.Alerts[0].ProviderAlertID = "" }),
 		"document unnamed":   edit(func(b *graph.Batch) { b.Documents = []graph.Document{{}} }),
 		"expectation of two": edit(func(b *graph.Batch) { b.Expect = []graph.Expectation{{Alert: device, Incident: 1}} }),
@@ -229,7 +276,15 @@ func checkRefused(t *testing.T, fresh func(TB) Subject) {
 		refuse(t, s, why, b, graph.ErrInvalid)
 	}
 	refuse(t, s, "too many", edit(func(b *graph.Batch) { b.Edits = make([]graph.AlertEdit, graph.MaxBatchItems) }), graph.ErrBatchTooLarge)
-	refuse(t, s, "too much", edit(func(b *graph.Batch) { b.Alerts[0].Description = strings.Repeat("x", graph.MaxBatchBytes) }), graph.ErrBatchTooLarge)
+	for why, big := range map[string]func(*graph.Batch, string){
+		"description": func(b *graph.Batch, s string) { b.Alerts[0].Description = s },
+		"title":       func(b *graph.Batch, s string) { b.Alerts[0].Title = s },
+		"document key": func(b *graph.Batch, s string) {
+			b.Documents = []graph.Document{{DocumentKey: graph.DocumentKey{Collection: "c", Key: s}}}
+		},
+	} {
+		refuse(t, s, why, edit(func(b *graph.Batch) { big(b, strings.Repeat("x", graph.MaxBatchBytes)) }), graph.ErrBatchTooLarge)
+	}
 }
 
 // fixed is a decider that always answers the same.
@@ -351,7 +406,7 @@ func checkTenants(t *testing.T, fresh func(TB) Subject) {
 	defer s.Close()
 	apply(t, s, oneAlert("1"))
 	mine := digest(t, s)
-	for _, other := range []graph.TenantID{"", "a", Tenant + "x", Tenant[:3], "contoso\x00", "\xff\xff"} {
+	for _, other := range []graph.TenantID{"a", Tenant + "x", Tenant[:3], "contoso\x00", "\xff\xff"} {
 		v := graph.View{Tenant: other}
 		if p := must(s.Position(context.Background(), v))(t); p != (graph.Position{}) {
 			t.Errorf("tenant %q starts at %+v", other, p)
@@ -371,6 +426,9 @@ func checkTenants(t *testing.T, fresh func(TB) Subject) {
 	}
 	if digest(t, s) != mine {
 		t.Errorf("another tenant's write changed this one")
+	}
+	if _, err := s.Apply(context.Background(), "", oneAlert("1")); !errors.Is(err, graph.ErrInvalid) {
+		t.Errorf("a write without a tenant ended with %v", err)
 	}
 }
 

@@ -68,7 +68,7 @@ func (t *modelTenant) changedEntities(before *modelTenant) []graph.ID {
 	var out []graph.ID
 	for id, n := range t.world.nodes {
 		old, ok := before.world.nodes[id]
-		if !ok || !sameJSON(old.Facts, n.Facts) || !slices.Equal(old.Members, n.Members) {
+		if !ok || !sameJSON(old.Facts, n.Facts) || !slices.Equal(old.Members, n.Members) || old.SameAs != n.SameAs {
 			out = append(out, id)
 		}
 	}

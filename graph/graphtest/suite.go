@@ -52,6 +52,8 @@ var suite = []check{
 	{"a bounded read is complete for ever", checkBounded},
 	{"a puller that asks for greater than the last seen misses nothing", checkPuller},
 	{"a person's word is never overwritten by a source", checkEdits},
+	{"a person's word on an incident keeps its facts", checkTriage},
+	{"one instant is one version however it is written", checkInstants},
 	{"a failed expectation writes nothing", checkExpect},
 	{"a replayed key gives the first revision", checkReplayedKey},
 	{"an invalid or too large batch writes nothing", checkRefused},

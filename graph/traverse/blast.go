@@ -170,6 +170,8 @@ const (
 	LimitNodes    Limit = "nodes"
 	LimitEdges    Limit = "edges"
 	LimitDeadline Limit = "deadline"
+	// LimitSources: not all that the question starts from was read.
+	LimitSources Limit = "sources"
 )
 
 // limitMet ends a search that met a limit, as an error would.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,7 +15,8 @@ import (
 // ErrNoAssets: the incident's evidence names no device, identity or mailbox that the attacker may hold.
 var ErrNoAssets = errors.New("incident has no assets")
 
-// maxIncidentAlerts bounds the alerts whose evidence gives an incident's sources: the earliest ones.
+// maxIncidentAlerts bounds the alerts whose evidence gives an incident's sources: those that came first. With
+// more the answer is incomplete and says so.
 const maxIncidentAlerts = 2000
 
 // sourceKinds are what an attacker can act from.
@@ -36,16 +38,22 @@ func IncidentBlastRadius(ctx context.Context, r graph.Reader, v graph.View, id g
 	if err != nil {
 		return Answer{}, err
 	}
-	if q.Sources, err = incidentSources(ctx, r, v, incident.ID); err != nil {
+	sources, whole, err := incidentSources(ctx, r, v, incident.ID)
+	if err != nil {
 		return Answer{}, err
 	}
+	q.Sources = sources
 	if len(q.Sources) == 0 {
 		return Answer{}, fmt.Errorf("%w: %s", ErrNoAssets, id)
 	}
 	if q.Start.IsZero() {
 		q.Start = incident.FirstActivity
 	}
-	return BlastRadius(ctx, OverReader(r, v), q)
+	answer, err := BlastRadius(ctx, OverReader(r, v), q)
+	if !whole && answer.Completeness.Complete {
+		answer.Completeness.Complete, answer.Completeness.Reason = false, LimitSources
+	}
+	return answer, err
 }
 
 func liveIncident(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID) (graph.Incident, error) {
@@ -64,13 +72,15 @@ func liveIncident(ctx context.Context, r graph.Reader, v graph.View, id graph.In
 	}
 }
 
-func incidentSources(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID) ([]graph.ID, error) {
+// incidentSources reads the evidence; whole is false where there was more of it than is read.
+func incidentSources(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID) (out []graph.ID, whole bool, err error) {
 	q := graph.AlertQuery{Incidents: []graph.IncidentID{id}, Paging: graph.Paging{Order: graph.OldestCreated}}
 	held := map[graph.ID]bool{}
-	for read, more := 0, true; more && read < maxIncidentAlerts; {
+	more := true
+	for read := 0; more && read < maxIncidentAlerts; {
 		page, err := r.Alerts(ctx, v, q)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, a := range page.Items {
 			for _, e := range a.Evidence {
@@ -82,12 +92,7 @@ func incidentSources(ctx context.Context, r graph.Reader, v graph.View, id graph
 		}
 		read, more = read+len(page.Items), page.More
 	}
-	out := make([]graph.ID, 0, len(held))
-	for id := range held {
-		out = append(out, id)
-	}
-	slices.SortFunc(out, graph.ID.Compare)
-	return out, nil
+	return slices.SortedFunc(maps.Keys(held), graph.ID.Compare), !more, nil
 }
 
 // isSource reads kind, roles, verdict and remediation; what the evidence does not say counts against it.

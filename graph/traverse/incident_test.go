@@ -3,6 +3,7 @@ package traverse_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -61,4 +62,36 @@ func TestAnUnknownIncidentIsNotFound(t *testing.T) {
 	if !errors.Is(err, graph.ErrNotFound) {
 		t.Errorf("error is %v", err)
 	}
+}
+
+func TestSourcesThatWereNotReadMakeTheAnswerIncomplete(t *testing.T) {
+	var b graph.Batch
+	hub, about := evidence(t, graph.KindIPAddress, graph.KeyIPAddress, "203.0.113.7", `{}`)
+	device, on := evidence(t, graph.KindDevice, graph.KeyMdeDeviceID, "m1", `{}`)
+	b.Entities = append(b.Entities, hub, device)
+	for i := range 2001 {
+		b.Alerts = append(b.Alerts, graph.AlertContent{
+			Product: "p", ProviderAlertID: fmt.Sprint(i), FirstActivity: graphtest.Epoch, LastActivity: graphtest.Epoch, Evidence: []graph.Evidence{about, on},
+		})
+	}
+	for want, n := range map[bool]int{true: 2000, false: 2001} {
+		part := b
+		part.Alerts = b.Alerts[:n]
+		s := graphtest.NewModel(graphtest.NewClock().Now)
+		part.Decide = oneIncident{}
+		if _, err := s.Apply(context.Background(), graphtest.Tenant, part); err != nil {
+			t.Fatal(err)
+		}
+		a, err := traverse.IncidentBlastRadius(context.Background(), s, graph.View{Tenant: graphtest.Tenant}, 1, traverse.Question{})
+		if err != nil || a.Completeness.Complete != want || (!want && a.Completeness.Reason != traverse.LimitSources) {
+			t.Errorf("%d alerts: %+v (%v)", n, a.Completeness, err)
+		}
+	}
+}
+
+// oneIncident puts all that changed into one new incident.
+type oneIncident struct{}
+
+func (oneIncident) Decide(_ context.Context, _ graph.Reader, _ graph.View, d graph.Delta) ([]graph.IncidentChange, error) {
+	return []graph.IncidentChange{{Alerts: d.Alerts, Facts: &graph.IncidentFacts{}}}, nil
 }
