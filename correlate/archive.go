@@ -21,7 +21,7 @@ type archive struct {
 	lines     map[key]*line
 }
 
-// line is what one key makes of the alerts that are known to bear it.
+// line is what one key makes of the alerts that are known to bear it; crowd only of a person or device.
 type line struct {
 	*crowd
 	alerts int
@@ -33,7 +33,10 @@ func (a *archive) lineOf(k key) *line {
 	l, all := a.lines[k], a.bearers[k]
 	if l == nil || l.alerts != len(all) {
 		c := newCrowd(a.Settings, k, all)
-		l = &line{c, len(all), c.keyLinks(all)}
+		l = &line{alerts: len(all), made: c.keyLinks()}
+		if k.kind == person || k.kind == device {
+			l.crowd = c
+		}
 		a.lines[k] = l
 	}
 	return l
@@ -44,30 +47,43 @@ func newArchive(n *nodes, s Settings) *archive {
 		map[string]span{}, map[key]*line{}}
 }
 
-// span is a closed span of time; the zero one is empty.
-type span struct{ from, to time.Time }
+// span is a closed span of time; the zero one is empty. Any instant may be an end, also the zero time.Time.
+type span struct {
+	from, to time.Time
+	some     bool
+}
 
-func around(f *features, before, after time.Duration) span {
-	return span{f.start.Add(-before), f.end.Add(after)}
+// around is the span that reaches some time beyond both instants.
+func around(from, to time.Time, reach time.Duration) span {
+	return span{from.Add(-reach), to.Add(reach), true}
 }
 
 func (s span) hull(o span) span {
-	return span{graph.EarlierKnown(s.from, o.from), graph.Later(s.to, o.to)}
+	switch {
+	case !s.some:
+		return o
+	case !o.some:
+		return s
+	}
+	if o.from.Before(s.from) {
+		s.from = o.from
+	}
+	if o.to.After(s.to) {
+		s.to = o.to
+	}
+	return s
 }
 
 func (s span) holds(o span) bool {
-	return !s.from.IsZero() && !o.from.Before(s.from) && !o.to.After(s.to)
+	return !o.some || s.some && !o.from.Before(s.from) && !o.to.After(s.to)
 }
 
 func (s span) window() graph.Window { return graph.Window{From: s.from, Before: s.to.Add(1)} }
 
-// committed asks for alerts of earlier commits: those of this one have no tick yet to page by, and are read by
-// their ids at the start.
-var committed = graph.Paging{Created: graph.TickRange{From: 1}, Order: graph.OldestCreated}
-
-// each reads all pages of a query; visit may change what it is given.
+// each reads all pages of a query, the commit's own alerts too: those have provisional ticks. visit may change what
+// it is given.
 func (a *archive) each(q graph.AlertQuery, visit func([]graph.Alert) error) error {
-	q.Paging = committed
+	q.Order = graph.OldestCreated
 	for {
 		page, err := a.reader.Alerts(a.ctx, a.view, q)
 		if err != nil {
@@ -92,7 +108,7 @@ func (a *archive) read(q graph.AlertQuery) (out []*features, err error) {
 	return out, err
 }
 
-// readIDs reads alerts that may be new.
+// readIDs reads alerts by id.
 func (a *archive) readIDs(ids []graph.ID) (out []*features, err error) {
 	for chunk := range slices.Chunk(ids, graph.MaxPage) {
 		page, err := a.reader.Alerts(a.ctx, a.view, graph.AlertQuery{IDs: chunk})
@@ -111,7 +127,7 @@ func (a *archive) readIDs(ids []graph.ID) (out []*features, err error) {
 // note keeps alerts under their keys. An alert without valid times has no place among them.
 func (a *archive) note(alerts []graph.Alert) ([]*features, error) {
 	fresh := slices.DeleteFunc(slices.Clone(alerts), func(x graph.Alert) bool { return a.known[x.ID] != nil })
-	if err := a.loadFor(fresh); err != nil {
+	if err := a.loadFor(fresh, a.Settings); err != nil {
 		return nil, err
 	}
 	for _, x := range fresh {

@@ -20,6 +20,12 @@
 // address, cloud applications, registry keys, hosts of URLs, files that lie in a system folder, and
 // long-running system processes, which are the parents of everything.
 //
+// What one alert contributes is bounded, as whoever may send alerts could else stop the server or join all incidents
+// with a single one. An alert that names more than Settings.MostParties devices, identities or mailboxes is about a
+// crowd: it bears no key of a device, person or mail sender and splits no detection, but is linked by artefacts. Of
+// those it bears, of each kind, the MostArtifacts with the smallest ids. Both are decided on the alert's content
+// alone, before ids are resolved.
+//
 // Incidents are the connected components. So the partition is a pure function of the set of alerts and of what is
 // known of their entities; order of arrival and batching do not matter. A Correlator decides inside a commit and
 // looks only at the region that the commit can change: the changed alerts, the whole of every incident they touch

@@ -36,14 +36,14 @@ func factsOf(alerts []*features, links []graph.Link) graph.IncidentFacts {
 }
 
 // displayName is the title of a single alert, else a sentence in the style of Microsoft 365 Defender: the first and
-// the furthest tactic, how many devices (or, where there is none, users), and whether several products saw it.
+// the furthest tactic, how many devices (or, where there is none, users) unless an alert is about a crowd, and whether several products saw it.
 func displayName(alerts []*features) string {
 	first := alerts[0].alert
 	if len(alerts) == 1 {
 		return cmp.Or(first.Title, first.Category, "Alert")
 	}
 	name := stages(alerts)
-	devices, people := map[graph.ID]bool{}, map[graph.ID]bool{}
+	devices, people, crowd := map[graph.ID]bool{}, map[graph.ID]bool{}, false
 	products := map[string]bool{}
 	for _, a := range alerts {
 		for _, id := range a.devices {
@@ -53,8 +53,11 @@ func displayName(alerts []*features) string {
 			people[id] = true
 		}
 		products[a.alert.Product] = true
+		crowd = crowd || a.crowd
 	}
 	switch {
+	case crowd:
+		name += " affecting many users or devices"
 	case len(devices) > 0:
 		name += " on " + counted(len(devices), "device")
 	case len(people) > 0:

@@ -20,6 +20,8 @@ type features struct {
 	keys       map[key]bearing
 	// people and devices are those among the keys, in order.
 	people, devices []graph.ID
+	// crowd is set where the alert names too many of them to bear any of these keys.
+	crowd bool
 }
 
 // bearing is how an alert bears a key.
@@ -61,13 +63,14 @@ func bodyOf(e graph.Evidence) (b evidenceBody) {
 
 // featuresOf needs the nodes to be loaded.
 func (n *nodes) featuresOf(a graph.Alert, s Settings) *features {
-	f := &features{alert: a, keys: map[key]bearing{}, detector: detectorOf(a)}
+	t := s.tiesOf(a.AlertContent)
+	f := &features{alert: a, keys: map[key]bearing{}, detector: detectorOf(a), crowd: t.crowd}
 	if !a.FirstActivity.IsZero() && !a.LastActivity.Before(a.FirstActivity) {
 		f.start, f.end = a.FirstActivity, a.LastActivity
 	}
 	unscoped := !placed(a)
 	for _, e := range a.Evidence {
-		r := evidenceReader{n, f, e, bodyOf(e), s}
+		r := evidenceReader{n, f, t, e, bodyOf(e), s}
 		r.entity(unscoped)
 		r.mentions()
 	}
@@ -103,6 +106,7 @@ func placed(a graph.Alert) bool {
 type evidenceReader struct {
 	*nodes
 	to   *features
+	ties ties
 	from graph.Evidence
 	body evidenceBody
 	s    Settings
@@ -111,7 +115,7 @@ type evidenceReader struct {
 func (r evidenceReader) entity(unscoped bool) {
 	switch id := r.from.Entity; id.Kind() {
 	case graph.KindIPAddress:
-		if r.from.Type == "ipEvidence" && r.attacker(unscoped) {
+		if r.ties.has(id) && r.from.Type == "ipEvidence" && r.attacker(unscoped) {
 			r.add(r.strongKey(id))
 		}
 	case graph.KindProcess:
@@ -121,13 +125,9 @@ func (r evidenceReader) entity(unscoped bool) {
 	}
 }
 
-// mentions are taken as what they are, but for those that are beside the matter: the users who happen to be
-// logged on to a device, and addresses, which are mail servers and resolvers.
+// mentions are taken as what they are; an address, as candidates says, is none.
 func (r evidenceReader) mentions() {
-	if r.from.Type == "deviceEvidence" {
-		return
-	}
-	for _, id := range r.from.Mentions {
+	for _, id := range mentioned(r.from) {
 		switch id.Kind() {
 		case graph.KindIPAddress:
 		case graph.KindProcess:
@@ -139,6 +139,9 @@ func (r evidenceReader) mentions() {
 }
 
 func (r evidenceReader) thing(id graph.ID) {
+	if !r.ties.has(id) {
+		return
+	}
 	k, b := r.keyOf(id)
 	switch k.kind {
 	case person:
@@ -233,7 +236,7 @@ func (d fileDetails) id() graph.ID {
 func (r evidenceReader) process(id graph.ID, image *fileDetails, created string) {
 	at, err := time.Parse(time.RFC3339Nano, created)
 	known := image != nil && image.Path != "" && !inSystemFolder(image.Path)
-	if err == nil && (known || r.to.start.Sub(at) <= r.s.AncestorAge) {
+	if err == nil && r.ties.has(id) && (known || r.to.start.Sub(at) <= r.s.AncestorAge) {
 		r.add(r.strongKey(id))
 	}
 }

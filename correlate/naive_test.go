@@ -21,15 +21,56 @@ func newNaive(r graph.Reader, v graph.View, s Settings) (naive, error) {
 	if err != nil {
 		return naive{}, err
 	}
-	n := newNodes(context.Background(), r, v)
-	if err := n.loadFor(alerts); err != nil {
+	n, unbounded := newNodes(context.Background(), r, v), s
+	unbounded.MostParties, unbounded.MostArtifacts = 1<<30, 1<<30
+	if err := n.loadFor(alerts, unbounded); err != nil {
 		return naive{}, err
 	}
 	out := naive{Settings: s}
 	for _, a := range alerts {
-		out.all = append(out.all, n.featuresOf(a, s))
+		less, crowd := s.withoutExcess(a)
+		f := n.featuresOf(less, unbounded)
+		f.alert, f.crowd = a, crowd
+		out.all = append(out.all, f)
 	}
 	return out, nil
+}
+
+// withoutExcess takes from an alert what it names beyond the bounds: each id of which MostArtifacts smaller ones of
+// its kind are named, and all people and devices of a crowd.
+func (s Settings) withoutExcess(a graph.Alert) (graph.Alert, bool) {
+	named := map[graph.ID]bool{}
+	for _, e := range a.Evidence {
+		named[e.Entity] = true
+		for _, id := range e.Mentions {
+			named[id] = named[id] || e.Type != "deviceEvidence"
+		}
+	}
+	smaller, crowd := map[graph.ID]int{}, false
+	for id, counts := range named {
+		for other, too := range named {
+			if too && counts && other.Kind() == id.Kind() && other.Compare(id) < 0 {
+				smaller[id]++
+			}
+		}
+		party := slices.Contains([]string{"device", "identity", "mailbox"}, id.Kind().String())
+		crowd = crowd || party && smaller[id] >= s.MostParties
+	}
+	excess := func(id graph.ID) bool {
+		switch id.Kind().String() {
+		case "device", "identity", "mailbox":
+			return crowd
+		}
+		return smaller[id] >= s.MostArtifacts
+	}
+	a.Evidence = slices.Clone(a.Evidence)
+	for i, e := range a.Evidence {
+		if excess(e.Entity) {
+			a.Evidence[i].Entity = graph.ID{}
+		}
+		a.Evidence[i].Mentions = slices.DeleteFunc(slices.Clone(e.Mentions), excess)
+	}
+	return a, crowd
 }
 
 func instants(f *features) []point {
@@ -151,7 +192,7 @@ func (n naive) pairLinks(u, d graph.ID, a, b point, gap time.Duration) bool {
 }
 
 func (n naive) splitLinks(a, b point, gap time.Duration) bool {
-	if a.of.detector != b.of.detector || gap > n.SplitGap || contradict(a.of.people, b.of.people) || contradict(a.of.devices, b.of.devices) {
+	if a.of.detector != b.of.detector || gap > n.SplitGap || a.of.crowd || b.of.crowd || contradict(a.of.people, b.of.people) || contradict(a.of.devices, b.of.devices) {
 		return false
 	}
 	firings := 0

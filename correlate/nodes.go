@@ -49,29 +49,15 @@ func (n *nodes) load(ids []graph.ID) error {
 }
 
 // loadFor reads what the features of the alerts need.
-func (n *nodes) loadFor(alerts []graph.Alert) error {
+func (n *nodes) loadFor(alerts []graph.Alert, s Settings) error {
 	var ids []graph.ID
 	for _, a := range alerts {
-		for _, id := range a.Entities() {
-			if ties(id.Kind()) {
-				ids = append(ids, id)
-			}
-		}
+		ids = append(ids, s.tiesOf(a.AlertContent).ids...)
 	}
 	if err := n.load(ids); err != nil {
 		return err
 	}
 	return n.loadOwners(ids)
-}
-
-// ties reports whether things of the kind can be keys.
-func ties(k graph.Kind) bool {
-	switch k {
-	case graph.KindDevice, graph.KindIdentity, graph.KindMailbox, graph.KindMailMessage, graph.KindURL, graph.KindFile,
-		graph.KindIPAddress, graph.KindCloudSession, graph.KindOAuthApplication, graph.KindProcess:
-		return true
-	}
-	return false
 }
 
 // follow is the node, or the one that it is followed to as the same thing.

@@ -21,6 +21,7 @@ var view = graph.View{Tenant: graphtest.Tenant}
 var tight = Settings{
 	AssetGap: 4 * time.Hour, ArtifactGap: 30 * time.Hour, Strangers: 1, HubGap: 4 * time.Hour, Window: 4, Burst: 1,
 	SplitGap: 5 * time.Second, SplitSpan: time.Minute, SplitMost: 2, AncestorAge: time.Hour,
+	MostParties: 2, MostArtifacts: 1,
 }
 
 func mustKey(kind graph.Kind, typ graph.KeyType, value string) graph.Key {
@@ -82,10 +83,11 @@ const h, s = time.Hour, time.Second
 // tangled has things whose identity is in doubt, and bursts in which detectors fire together.
 func tangled() world {
 	return world{things(), []time.Duration{0, 2 * s, 4 * s, 7 * s, 9 * s, 3 * h, 24*h + 20*s, 48*h + 30*s,
-		72 * h, 72*h + 3*s, 74 * h, 96 * h, 120 * h, 168 * h, 192 * h, 336 * h}, []int{1, 2, 2, 3}}
+		72 * h, 72*h + 3*s, 74 * h, 96 * h, 120 * h, 168 * h, 192 * h, 336 * h}, []int{1, 2, 2, 3, 7}}
 }
 
-// crowded has few things that all alerts share over a few weeks, so that hubs come and go.
+// crowded has few things that all alerts share over a few weeks, so that hubs come and go, and an alert now and then
+// names more of them than the bound.
 func crowded() world {
 	var all []graph.EntityObservation
 	for _, n := range []string{"1", "2", "3"} {
@@ -94,7 +96,7 @@ func crowded() world {
 	}
 	all = append(all, things()[len(things())-1])
 	return world{all, []time.Duration{0, h, 2 * h, 7 * h, 26 * h, 54 * h, 75 * h, 76 * h, 98 * h, 103 * h, 125 * h, 150 * h,
-		175 * h, 200 * h, 222 * h, 250 * h, 274 * h, 275 * h, 300 * h, 330 * h}, []int{2, 2, 3}}
+		175 * h, 200 * h, 222 * h, 250 * h, 274 * h, 275 * h, 300 * h, 330 * h}, []int{2, 2, 3, 6}}
 }
 
 // unit draws an alert about some of the things, in some version, or an observation without one.
@@ -174,9 +176,17 @@ func stored(t *rapid.T, store graph.Store) map[string]graph.IncidentFacts {
 func TestIncidentsAreAFunctionOfTheSetOfAlerts(t *testing.T) {
 	for name, w := range map[string]world{"where identity is in doubt": tangled(), "where hubs come and go": crowded()} {
 		t.Run(name, func(t *testing.T) {
-			incidents, rules, inferred := 0, map[string]int{}, 0
+			incidents, rules, inferred, crowds := 0, map[string]int{}, 0, 0
 			rapid.Check(t, func(t *rapid.T) {
-				for _, f := range checkOrder(t, rapid.SliceOfN(rapid.Custom(w.unit), 1, 40).Draw(t, "units")) {
+				units := rapid.SliceOfN(rapid.Custom(w.unit), 1, 40).Draw(t, "units")
+				for _, u := range units {
+					for _, a := range u.Alerts {
+						if tight.tiesOf(a).crowd {
+							crowds++
+						}
+					}
+				}
+				for _, f := range checkOrder(t, units) {
 					incidents++
 					for _, l := range f.Links {
 						rules[l.Rule]++
@@ -186,7 +196,7 @@ func TestIncidentsAreAFunctionOfTheSetOfAlerts(t *testing.T) {
 					}
 				}
 			})
-			t.Logf("%d incidents, links by rule %v, %d of them inferred", incidents, rules, inferred)
+			t.Logf("%d incidents, links by rule %v, %d of them inferred; %d alerts about a crowd", incidents, rules, inferred, crowds)
 		})
 	}
 }

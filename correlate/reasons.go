@@ -3,6 +3,7 @@ package correlate
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/clew-security/clew/graph"
@@ -32,28 +33,39 @@ type scored struct {
 	thousandths int64
 }
 
+// add keeps each entity and reason once, as alerts that share many people and devices share all their pairs.
 func (m mergedLinks) add(c candidate) {
-	l := &scored{Link: graph.Link{Rule: c.rule}, thousandths: m.score(c)}
-	for _, k := range c.keys {
-		a, b := c.pair.a.of.keys[k], c.pair.b.of.keys[k]
-		l.Entities = append(append(l.Entities, a.via...), b.via...)
-		l.Reasons = append(l.Reasons, rows[k.kind].reasons...)
-		l.Inferred = l.Inferred || a.inferred || b.inferred
-	}
-	l.Reasons = append(l.Reasons, moreReasons(c)...)
-	if l.Inferred {
-		l.thousandths = l.thousandths * inferredShare / 10
-	}
 	at := linkKey{c.pair.a.of.alert.ID, c.pair.b.of.alert.ID, c.rule}
 	if at.a.Compare(at.b) > 0 {
 		at.a, at.b = at.b, at.a
 	}
-	if old := m.all[at]; old != nil {
-		l.Entities, l.Reasons = append(l.Entities, old.Entities...), append(l.Reasons, old.Reasons...)
-		l.Inferred = l.Inferred && old.Inferred
-		l.thousandths = max(l.thousandths, old.thousandths)
+	l, inferred := m.all[at], c.inferred()
+	if l == nil {
+		l = &scored{Link: graph.Link{Rule: c.rule, Inferred: inferred}}
+		m.all[at] = l
 	}
-	m.all[at] = l
+	for _, k := range c.keys {
+		include(&l.Entities, graph.ID.Compare, c.pair.a.of.keys[k].via)
+		include(&l.Entities, graph.ID.Compare, c.pair.b.of.keys[k].via)
+		include(&l.Reasons, strings.Compare, rows[k.kind].reasons)
+	}
+	include(&l.Reasons, strings.Compare, moreReasons(c))
+	l.Inferred = l.Inferred && inferred
+	l.thousandths = max(l.thousandths, m.score(c))
+}
+
+// inferred reports whether a weak key leads to any of the keys.
+func (c candidate) inferred() bool {
+	return slices.ContainsFunc(c.keys, func(k key) bool { return c.pair.a.of.keys[k].inferred || c.pair.b.of.keys[k].inferred })
+}
+
+// include adds what is not yet in a sorted list.
+func include[T any](to *[]T, compare func(T, T) int, all []T) {
+	for _, x := range all {
+		if i, ok := slices.BinarySearchFunc(*to, x, compare); !ok {
+			*to = slices.Insert(*to, i, x)
+		}
+	}
 }
 
 // moreReasons are those that do not follow from a key alone: one account on other machines than before is the
@@ -71,6 +83,14 @@ func moreReasons(c candidate) []string {
 // score falls from the rule's strength at no gap to half of it at the longest gap on an ordinary key. It does not
 // depend on strangers, so that it never changes while the two alerts do not.
 func (s Settings) score(c candidate) int64 {
+	score := s.fullScore(c)
+	if c.inferred() {
+		return score * inferredShare / 10
+	}
+	return score
+}
+
+func (s Settings) fullScore(c candidate) int64 {
 	switch c.rule {
 	case rulePair:
 		return fade(strengthPair, c.pair.gap(), s.ArtifactGap)
@@ -93,8 +113,6 @@ func fade(strength int64, gap, longest time.Duration) int64 {
 func (m mergedLinks) sorted() []graph.Link {
 	out := make([]graph.Link, 0, len(m.all))
 	for at, l := range m.all {
-		slices.Sort(l.Reasons)
-		l.Reasons = slices.Compact(l.Reasons)
 		l.Score = float64(l.thousandths) / 1000
 		out = append(out, graph.NewLink(at.a, at.b, l.Link))
 	}

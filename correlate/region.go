@@ -52,7 +52,7 @@ func (r *region) leftBehind(previous []graph.Alert) (left []graph.ID, same map[g
 		if now := r.known[old.ID]; now != nil && sameToRules(old, now.alert) {
 			same[old.ID] = true
 		} else {
-			left = append(left, old.Entities()...)
+			left = append(left, r.tiesOf(old.AlertContent).ids...)
 		}
 	}
 	return left, same
@@ -71,7 +71,7 @@ func (r *region) firedWith(previous []graph.Alert, same map[graph.ID]bool) (out 
 	for _, old := range previous {
 		if at := old.FirstActivity; !same[old.ID] && !at.IsZero() {
 			d := detectorOf(old)
-			needs[d] = needs[d].hull(span{at.Add(-r.hearing()), at.Add(r.hearing())})
+			needs[d] = needs[d].hull(around(at, at, r.hearing()))
 		}
 	}
 	if err := r.hear(needs); err != nil {
@@ -86,7 +86,7 @@ func (r *region) firedWith(previous []graph.Alert, same map[graph.ID]bool) (out 
 // about reads all alerts, of any time, about nodes that joined, parted or are followed differently, and about the
 // nodes that they may have belonged to before: those that share a key with them.
 func (r *region) about(entities []graph.ID) ([]*features, error) {
-	entities = slices.DeleteFunc(slices.Clone(entities), func(id graph.ID) bool { return !ties(id.Kind()) })
+	entities = slices.DeleteFunc(slices.Clone(entities), func(id graph.ID) bool { return !isTie(id.Kind()) })
 	if err := r.load(entities); err != nil || len(entities) == 0 {
 		return nil, err
 	}
@@ -187,9 +187,9 @@ func (r *region) takeDisturbed() error {
 			continue
 		}
 		for k := range f.keys {
-			needs[k] = needs[k].hull(around(f, far, far))
+			needs[k] = needs[k].hull(around(f.start, f.end, far))
 		}
-		detectors[f.detector] = detectors[f.detector].hull(around(f, r.hearing(), r.hearing()))
+		detectors[f.detector] = detectors[f.detector].hull(around(f.start, f.end, r.hearing()))
 	}
 	if err := r.cover(needs); err != nil {
 		return err
@@ -216,7 +216,7 @@ func (r *region) disturbedOn(k key) []*features {
 	before := r.unchanged(now)
 	known := len(before)+r.countNew(now) == len(now)
 	crowdBefore, crowdNow := newCrowd(r.Settings, k, before), r.lineOf(k)
-	out := broken(crowdBefore.keyLinks(before), crowdNow.made, known)
+	out := broken(crowdBefore.keyLinks(), crowdNow.made, known)
 	if k.kind != person && k.kind != device {
 		return out
 	}
@@ -322,12 +322,12 @@ func (r *region) coverLinks() error {
 	far := r.reach() + r.ArtifactGap
 	for k, fs := range r.judged() {
 		for _, f := range fs {
-			needs[k] = needs[k].hull(around(f, far, far))
+			needs[k] = needs[k].hull(around(f.start, f.end, far))
 		}
 	}
 	for d, fs := range r.firing() {
 		for _, f := range fs {
-			detectors[d] = detectors[d].hull(around(f, r.hearing(), r.hearing()))
+			detectors[d] = detectors[d].hull(around(f.start, f.end, r.hearing()))
 		}
 	}
 	if err := r.cover(needs); err != nil {

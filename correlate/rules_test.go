@@ -54,6 +54,14 @@ func weak(typ graph.KeyType, value string) said {
 	return said{"userEvidence", []graph.Key{mustKey(graph.KindIdentity, typ, value)}, ""}
 }
 
+// crowdOf are n things of a sort, and others beside them.
+func crowdOf(n int, of func(string) said, beside ...said) []said {
+	for i := range n {
+		beside = append(beside, of(fmt.Sprint("member", i)))
+	}
+	return beside
+}
+
 // alertAt adds an alert to a batch.
 func alertAt(b *graph.Batch, name string, at time.Duration, about ...said) graph.ID {
 	start := graphtest.Epoch.Add(at)
@@ -114,6 +122,11 @@ func TestWhatTiesTwoAlerts(t *testing.T) {
 		{"a cloud application", time.Minute, []said{{"cloudApplicationEvidence", []graph.Key{mustKey(graph.KindCloudApplication, graph.KeyAppInstance, "1\x1f0")}, ""}},
 			[]said{{"cloudApplicationEvidence", []graph.Key{mustKey(graph.KindCloudApplication, graph.KeyAppInstance, "1\x1f0")}, ""}}, false},
 		{"a URL with either scheme", time.Hour, []said{url("http://evil.example/a")}, []said{url("https://evil.example/a")}, true},
+		{"one device among fifty", time.Hour, crowdOf(49, dev, dev("x")), []said{dev("x")}, true},
+		{"one device among fifty-one", time.Hour, crowdOf(50, dev, dev("x")), []said{dev("x")}, false},
+		{"one person where fifty-one devices are named", time.Hour, crowdOf(51, dev, user("u")), []said{user("u")}, false},
+		{"one person among fifty-one", time.Hour, crowdOf(50, user, user("u")), []said{user("u")}, false},
+		{"one hash in an alert about a crowd", 24 * time.Hour, crowdOf(51, dev, hashed(`D:\`)), []said{dev("x"), hashed(`D:\`)}, true},
 		{"only the host of a URL", time.Minute, []said{url("http://evil.example/a")}, []said{url("http://evil.example/b")}, false},
 	} {
 		m, b := graphtest.NewModel(graphtest.NewClock().Now), graph.Batch{}

@@ -31,6 +31,15 @@ type Settings struct {
 	// AncestorAge is how long before the alert a system process may have started and still be part of what
 	// happened; older ones (service hosts, shells, logon) are the parents of everything.
 	AncestorAge time.Duration
+	// MostParties is how many devices, identities or mailboxes (each counted by itself, as the alert names them)
+	// an alert may name and still say who belongs together. One that names more of any is about a crowd: it bears no
+	// device, person or sender key, is no counterpart's witness, and splitDetection does not hold for it. Without
+	// this bound one alert, which whoever may send alerts can write, would join a whole company's incidents, and
+	// the cost of a commit would grow with the square of the evidence.
+	MostParties int
+	// MostArtifacts is how many things of each other kind an alert may bear as keys: those with the smallest ids,
+	// which are hashes, so that neither order nor what else is known decides. It bounds the same cost.
+	MostArtifacts int
 }
 
 // DefaultSettings are the ones the figures of the evaluation hold for.
@@ -40,6 +49,7 @@ func DefaultSettings() Settings {
 		Strangers: 2, HubGap: time.Hour, Window: 28, Burst: 1,
 		SplitGap: 5 * time.Second, SplitSpan: time.Hour, SplitMost: 10,
 		AncestorAge: time.Hour,
+		MostParties: 50, MostArtifacts: 100,
 	}
 }
 
