@@ -8,7 +8,8 @@ import (
 	"github.com/clew-security/clew/ingest/format/sentinel"
 )
 
-// Auto is the name of the format that decides for each record by its shape.
+// Auto is the name of the format that decides for each record by its shape. It also reads the lines of a
+// reject file, for the records in them.
 const Auto = "auto"
 
 // Formats are the decoders by name; Auto is among them.
@@ -16,12 +17,21 @@ func Formats() map[string]format.Decoder {
 	byName := map[string]format.Decoder{
 		format.Graph: graphsec.Decode, format.Sentinel: sentinel.Decode, format.Clew: clew.Decode,
 	}
-	all := map[string]format.Decoder{Auto: func(raw []byte) ([]format.Record, error) {
+	detect := func(raw []byte) ([]format.Record, error) {
 		name, err := format.Detect(raw)
 		if err != nil {
 			return nil, err
 		}
+		if name == format.Rejected {
+			return nil, format.Invalid("a reject within a reject")
+		}
 		return byName[name](raw)
+	}
+	all := map[string]format.Decoder{Auto: func(raw []byte) ([]format.Record, error) {
+		if name, err := format.Detect(raw); err != nil || name != format.Rejected {
+			return detect(raw)
+		}
+		return unwrap(raw, detect)
 	}}
 	for name, d := range byName {
 		all[name] = d

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +40,7 @@ type Summary struct {
 	// Duplicates counts alerts that are as the store had them (or older), and entity and edge lines that
 	// said nothing new.
 	Duplicates int `json:"duplicates"`
-	// Rejected counts records that were not taken; see Pipeline.Rejects.
+	// Rejected counts records that were not taken, and single alerts of incidents; see Pipeline.Rejects.
 	Rejected int `json:"rejected"`
 }
 
@@ -55,6 +54,9 @@ type Progress struct {
 
 // ErrStore is in every error of committing, beside the store's own.
 var ErrStore = errors.New("the store did not take a batch")
+
+// ErrRejects is in the error of an import that could not write a reject, beside the writer's own.
+var ErrRejects = errors.New("writing a reject")
 
 // ErrRejected ends a strict import at the first record that cannot be taken; the text names it.
 var ErrRejected = errors.New("record rejected")
@@ -81,8 +83,8 @@ type Pipeline struct {
 }
 
 // Run imports the files one after another. Rejected records are counted, told and skipped. The error is one
-// of reading, of the store or of ctx, or ErrRejected; the summary counts what was committed until then. On
-// an error of reading all that precedes it is committed. When ctx ends or the store fails, the batch in
+// of reading, of the store or of ctx, ErrRejects or ErrRejected; the summary counts what was committed until
+// then. On an error of reading or ErrRejects all that precedes it is committed. When ctx ends or the store fails, the batch in
 // flight is there as a whole or not at all; importing the same files again is harmless.
 //
 // Records of one kind (alerts, entity lines, edge lines) share batches, so that the summary can tell what
@@ -90,7 +92,11 @@ type Pipeline struct {
 func (p Pipeline) Run(ctx context.Context, in ...Input) (Summary, error) {
 	r := &run{Pipeline: p}
 	for _, input := range in {
-		if err := r.file(ctx, input); err != nil {
+		err := r.file(ctx, input)
+		if errors.Is(err, ErrRejects) {
+			err = errors.Join(err, r.flushAll(ctx))
+		}
+		if err != nil {
 			return r.summary, err
 		}
 	}
@@ -122,7 +128,20 @@ type group struct {
 type unit struct {
 	part
 	raw format.Raw
+	// name is the part's of its record.
+	name string
 }
+
+// flawed is why the unit is not taken, behind its name.
+func (u unit) flawed(flaw error) error {
+	if u.name == "" {
+		return flaw
+	}
+	return fmt.Errorf("%s: %w", u.name, flaw)
+}
+
+// size bounds what the unit holds in memory: its batch's share or the text it was read from.
+func (u unit) size() int { return max(u.batch().Size(), len(u.raw.Data)) }
 
 func (u unit) batch() graph.Batch {
 	return graph.Batch{Entities: u.entities, Edges: u.edges, Alerts: u.alerts}
@@ -152,13 +171,16 @@ func (r *run) file(ctx context.Context, in Input) error {
 // take counts and adds one record, or rejects it for the flaw that reading or decoding found.
 func (r *run) take(ctx context.Context, raw format.Raw, flaw error) error {
 	r.summary.Read++
-	var units []unit
+	var records []format.Record
 	if flaw == nil {
-		units, flaw = r.units(raw)
+		records, flaw = r.Decode(raw.Data)
 	}
-	err := r.add(ctx, units)
+	var err error
 	if flaw != nil {
 		err = r.reject(ctx, raw, flaw)
+	}
+	for i := 0; i < len(records) && err == nil; i++ {
+		err = r.part(ctx, raw, records[i])
 	}
 	if r.Progress != nil {
 		r.Progress(Progress{Bytes: r.bytes, Records: r.summary.Read})
@@ -166,39 +188,32 @@ func (r *run) take(ctx context.Context, raw format.Raw, flaw error) error {
 	return err
 }
 
-// units decodes and projects a record and checks each part alone: a batch of sound parts is sound.
-func (r *run) units(raw format.Raw) ([]unit, error) {
-	records, err := r.Decode(raw.Data)
-	if err != nil {
-		return nil, err
+// part projects a part of a record and checks it alone: a batch of sound parts is sound.
+func (r *run) part(ctx context.Context, raw format.Raw, record format.Record) error {
+	if record.Part.Raw != nil {
+		raw.Data = record.Part.Raw
 	}
-	raw.Data = bytes.Clone(raw.Data[:min(len(raw.Data), format.MaxQuoted+1)])
-	var out []unit
-	for _, record := range records {
-		u := unit{partOf(record), raw}
-		if err := u.batch().Validate(); err != nil {
-			return nil, err
-		}
-		out = append(out, u)
+	u, flaw := unit{partOf(record), raw, record.Part.Name}, record.Flaw
+	if flaw == nil {
+		flaw = u.batch().Validate()
 	}
-	return out, nil
+	if flaw != nil {
+		return r.reject(ctx, raw, u.flawed(flaw))
+	}
+	return r.add(ctx, u)
 }
 
-func (r *run) add(ctx context.Context, units []unit) error {
-	for _, u := range units {
-		g := &r.groups[groupOf(u)]
-		items, size := len(u.entities)+len(u.edges)+len(u.alerts), u.batch().Size()
-		if len(g.units) > 0 && (g.items+items > maxItems || g.bytes+size > maxBytes) {
-			if err := r.flush(ctx, g); err != nil {
-				return err
-			}
+func (r *run) add(ctx context.Context, u unit) error {
+	g := &r.groups[groupOf(u)]
+	items, size := len(u.entities)+len(u.edges)+len(u.alerts), u.size()
+	if len(g.units) > 0 && (g.items+items > maxItems || g.bytes+size > maxBytes) {
+		if err := r.flush(ctx, g); err != nil {
+			return err
 		}
-		g.units, g.items, g.bytes = append(g.units, u), g.items+items, g.bytes+size
-		if len(g.units) >= r.size() {
-			if err := r.flush(ctx, g); err != nil {
-				return err
-			}
-		}
+	}
+	g.units, g.items, g.bytes = append(g.units, u), g.items+items, g.bytes+size
+	if len(g.units) >= r.size() {
+		return r.flush(ctx, g)
 	}
 	return nil
 }
@@ -259,15 +274,15 @@ func (r *run) commit(ctx context.Context, units []unit) error {
 		r.count(groupOf(units[0]), len(units), receipt)
 		return nil
 	case !errors.Is(err, graph.ErrBatchTooLarge):
-		return fmt.Errorf("%w: %d records up to %s:%d: %w", ErrStore, len(units),
-			units[len(units)-1].raw.File, units[len(units)-1].raw.Line, err)
+		return fmt.Errorf("%w: %d records up to %s: %w", ErrStore, len(units), units[len(units)-1].raw.Place(), err)
 	case len(units) == 1:
-		return r.refuse(units[0].raw, err)
+		return r.refuse(units[0].raw, units[0].flawed(err))
 	}
-	if err := r.commit(ctx, units[:len(units)/2]); err != nil {
+	err = r.commit(ctx, units[:len(units)/2])
+	if err != nil && !errors.Is(err, ErrRejects) {
 		return err
 	}
-	return r.commit(ctx, units[len(units)/2:])
+	return errors.Join(err, r.commit(ctx, units[len(units)/2:]))
 }
 
 func (r *run) count(kind, units int, receipt graph.Receipt) {

@@ -161,29 +161,18 @@ func TestRejectsAreToldAndTheRestIsTaken(t *testing.T) {
 	if diff := cmp.Diff(Summary{Read: 5, Alerts: 2, Entities: 5, Edges: 4, Rejected: 3}, got); diff != "" {
 		t.Error(diff)
 	}
-	want := `{"file":"in.jsonl","line":2,"reason":"not a JSON object","record":"not json ` + "\ufffd" + `"}
-{"file":"in.jsonl","line":3,"reason":"no known format has a record with the fields else, some","record":{"some":"thing","else":1}}
-{"file":"in.jsonl","line":5,"reason":"alert x: no date","record":{"id":"x","productName":"P","evidence":[]}}
+	want := `{"file":"in.jsonl","line":2,"reason":"not a JSON object; bytes that are no UTF-8 are replaced in what is kept","record":"not json ` + "\ufffd" + `"}
+{"file":"in.jsonl","line":3,"reason":"no known format has a record with the fields \"else\", \"some\"","record":{"some":"thing","else":1}}
+{"file":"in.jsonl","line":5,"reason":"alert \"x\": no date","record":{"id":"x","productName":"P","evidence":[]}}
 `
 	if diff := cmp.Diff(want, rejects.String()); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestALongRejectIsClipped(t *testing.T) {
-	rejects := bytes.Buffer{}
-	p := pipeline(newRecorder())
-	p.Rejects = &rejects
-	run1(t, p, `{"a":"`+strings.Repeat("ä", 50_000)+`"}`)
-	var r struct{ Record string }
-	if err := json.Unmarshal(rejects.Bytes(), &r); err != nil || len(r.Record) < 64<<10-4 || len(r.Record) > 64<<10+3 {
-		t.Error(err, len(r.Record))
-	}
-}
-
 func TestAStrictImportTakesAllBeforeTheFirstRejectAndNothingBehind(t *testing.T) {
 	for _, bad := range []string{"{\n", `{"id":"x","productName":"P","evidence":[]}` + "\n",
-		`{"priorityScore":1,"alerts":[` + strings.TrimSpace(line(90)) + `,{"id":"91"}]}` + "\n"} {
+		`{"priorityScore":1,"alerts":[{"id":"91"},` + strings.TrimSpace(line(90)) + `]}` + "\n"} {
 		s, rejects := newRecorder(), bytes.Buffer{}
 		p := pipeline(s)
 		p.Strict, p.Rejects, p.Batch = true, &rejects, 4
@@ -342,18 +331,24 @@ func TestTheFormatIsFoundByTheShapeOfEachRecord(t *testing.T) {
 	for raw, want := range map[string]string{
 		`{"@odata.type":"#microsoft.graph.security.alert"}`:    format.Graph,
 		`{"@odata.type":"#microsoft.graph.security.incident"}`: format.Graph,
-		`{"evidence":[]}`:                      format.Graph,
-		`{"serviceSource":"x"}`:                format.Graph,
-		`{"providerAlertId":"x"}`:              format.Graph,
-		`{"alerts":[],"incidentWebUrl":"x"}`:   format.Graph,
-		`{"SystemAlertId":"x"}`:                format.Sentinel,
-		`{"VendorOriginalId":"x"}`:             format.Sentinel,
-		`{"Entities":"[]","ProviderName":"x"}`: format.Sentinel,
-		`{"type":"entity","keys":{}}`:          format.Clew,
-		`{"type":"edge","from":{},"to":{}}`:    format.Clew,
-		`{"z":1,"a":2}`:                        "the fields a, z",
-		`{"alerts":[]}`:                        "the fields alerts",
-		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1}`: "k, l, …",
+		`{"evidence":[]}`:                                format.Graph,
+		`{"serviceSource":"x"}`:                          format.Graph,
+		`{"providerAlertId":"x"}`:                        format.Graph,
+		`{"alerts":[],"incidentWebUrl":"x"}`:             format.Graph,
+		`{"SystemAlertId":"x"}`:                          format.Sentinel,
+		`{"VendorOriginalId":"x"}`:                       format.Sentinel,
+		`{"Entities":"[]","ProviderName":"x"}`:           format.Sentinel,
+		`{"type":"entity","keys":{}}`:                    format.Clew,
+		`{"type":"edge","from":{},"to":{}}`:              format.Clew,
+		`{"file":"f","line":1,"reason":"r","record":{}}`: format.Rejected,
+		`{}`:                       "an object without fields",
+		`{"value":{}}`:             "the page's value is no list",
+		`{"@odata.x":1,"value":7}`: "the page's value is no list",
+		`{"error":{"code":"InvalidAuthenticationToken","message":"expired"}}`: `an API's error in place of data: code "InvalidAuthenticationToken", message "expired"`,
+		`{"z\u001b[2J":1}`: `"z\x1b[2J"`,
+		`{"z":1,"a":2}`:    `the fields "a", "z"`,
+		`{"alerts":[]}`:    `the fields "alerts"`,
+		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1}`: `"k", "l", …`,
 	} {
 		got, err := format.Detect([]byte(raw))
 		if got != want && (err == nil || !strings.Contains(err.Error(), want)) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,7 +35,7 @@ func demoCommand(s streams) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return demo(c.Context(), s, o) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.data, "data", "", "keep the store in this directory (default: a temporary one)")
+	f.StringVar(&o.data, "data", "", "keep the store in this directory, which must hold no other data (default: a temporary one)")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to serve on; port 0 picks a free one")
 	f.BoolVar(&o.once, "once", false, "stop after printing")
 	f.BoolVar(&o.all, "all", false, "print every incident in full, those of one alert too")
@@ -65,6 +66,9 @@ func demo(ctx context.Context, s streams, o demoOptions) error {
 		return err
 	}
 	defer store.Close()
+	if err := checkDemo(ctx, store, dir); err != nil {
+		return err
+	}
 	if err := showDemo(ctx, s, o, store); err != nil || o.once {
 		return err
 	}
@@ -77,6 +81,9 @@ func showDemo(ctx context.Context, s streams, o demoOptions, store graph.Store) 
 	start := time.Now()
 	summary, err := importScenario(ctx, s, store)
 	if err != nil {
+		return err
+	}
+	if err := markDemo(ctx, store, true); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.out, "Read in %.1f s. ", time.Since(start).Seconds())
@@ -114,4 +121,57 @@ func importScenario(ctx context.Context, s streams, store graph.Store) (ingest.S
 		}
 	}
 	return sum, nil
+}
+
+// demoMark names the document that tells a demonstration's store from one with a user's data. Its value counts
+// what the demonstration imported, once the import is whole.
+var demoMark = graph.DocumentKey{Collection: "demo", Key: "imported"}
+
+// checkDemo refuses a store that holds anything but the demonstration, and marks an empty one as its own.
+func checkDemo(ctx context.Context, store graph.Store, dir string) error {
+	view := graph.View{Tenant: devTenant}
+	at, err := store.Position(ctx, view)
+	if err != nil {
+		return err
+	}
+	if at.Revision == 0 {
+		return markDemo(ctx, store, false)
+	}
+	found, err := store.Documents(ctx, view, graph.DocumentQuery{Collection: demoMark.Collection, Prefix: demoMark.Key})
+	if err != nil {
+		return err
+	}
+	var imported demoCounts
+	if len(found) == 1 && json.Unmarshal(found[0].Value, &imported) == nil && (!imported.Whole || imported == countsOf(at)) {
+		return nil
+	}
+	return usageError{fmt.Errorf("--data %s holds other data than the demonstration's, which must not mix: name another directory", dir)}
+}
+
+// demoCounts are what a demonstration's store holds.
+type demoCounts struct {
+	Whole                   bool
+	Alerts, Entities, Edges int
+}
+
+func countsOf(at graph.Position) demoCounts {
+	return demoCounts{Whole: true, Alerts: at.Alerts, Entities: at.Entities, Edges: at.Edges}
+}
+
+func markDemo(ctx context.Context, store graph.Store, whole bool) error {
+	at, err := store.Position(ctx, graph.View{Tenant: devTenant})
+	if err != nil {
+		return err
+	}
+	counts := demoCounts{}
+	if whole {
+		counts = countsOf(at)
+	}
+	value, err := json.Marshal(counts)
+	if err != nil {
+		return err
+	}
+	_, err = store.Apply(ctx, devTenant, graph.Batch{Actor: "cli", Cause: "clew demo",
+		Documents: []graph.Document{{DocumentKey: demoMark, Value: value}}})
+	return err
 }

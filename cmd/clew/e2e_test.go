@@ -164,6 +164,100 @@ func TestABadLineIsNamedAndKeptAndTheRestGoesIn(t *testing.T) {
 	}
 }
 
+func TestARejectFileIsNeverOverwrittenUnlessNamed(t *testing.T) {
+	dir := t.TempDir()
+	first := write(t, dir, "rejects.ndjson", fmt.Sprintf(device, 1)+"one\n")
+	clew(t, dir, "ingest", first, "--data", "store").want(t, 0, "rejected records are in rejects-2.ndjson")
+	clew(t, dir, "ingest", "rejects-2.ndjson", "--data", "store").want(t, exitFailed, "rejected records are in rejects-3.ndjson", "nothing could be taken")
+	if kept, _ := os.ReadFile(filepath.Join(dir, first)); !strings.HasSuffix(string(kept), "\none\n") {
+		t.Errorf("the input is now %q", kept)
+	}
+	clew(t, dir, "ingest", first, "--data", "store", "--rejects", "rejects-3.ndjson").want(t, 0)
+	if kept, _ := os.ReadFile(filepath.Join(dir, "rejects-3.ndjson")); bytes.Count(kept, []byte("\n")) != 1 {
+		t.Errorf("kept: %s", kept)
+	}
+}
+
+func TestWhatAFileSaysCannotMoveTheCursor(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, dir, "a\x1b[2J\nclew.json", `{"z\u001b]0;x\u0007\nrejected: 0":1}`+"\n"+`{"file":"\u001b[1m","line":1,"reason":"r\u001b[2J","record":"x"}`)
+	r := clew(t, dir, "ingest", file, "--data", "store").want(t, exitFailed, `\x1b]0;x`)
+	strict := clew(t, dir, "ingest", "--strict", file, "--data", "store").want(t, exitFailed)
+	absent := clew(t, dir, "ingest", "gone\x1b[2J\n", "--data", "store").want(t, exitFailed, "gone[2J")
+	for _, text := range []string{r.out + r.err, strict.out + strict.err, absent.err} {
+		if strings.Contains(text, "\x1b") || strings.Contains(text, "\nclew.json") {
+			t.Errorf("printed raw: %q", text)
+		}
+	}
+}
+
+func TestTheRejectsOfAServiceThatAreNotListedAreCounted(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir, "serve", "--dev", "--data", "store", "--listen", "127.0.0.1:0")
+	defer s.stop(t)
+	file := write(t, dir, "many.json", fmt.Sprintf(device, 1)+strings.Repeat("bad\n", 130))
+	clew(t, dir, "ingest", file, "--url", s.base).want(t, 0, "many.json: 30 more records were rejected; the service does not list them")
+}
+
+func TestMoreFilesThanMayBeOpenAreRead(t *testing.T) {
+	dir := t.TempDir()
+	args := []string{"-c", `ulimit -n 64; exec "$0" ingest --data store "$@"`, binary}
+	for i := range 200 {
+		args = append(args, write(t, dir, fmt.Sprintf("%d.json", i), fmt.Sprintf(device, i)))
+	}
+	c := exec.Command("sh", args...)
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "200 entities") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestTheDemoRefusesAStoreWithOtherData(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, dir, "mine.json", fmt.Sprintf(device, 1))
+	clew(t, dir, "ingest", file, "--data", "mine").want(t, 0)
+	clew(t, dir, "demo", "--once", "--data", "mine").want(t, exitUsage, "holds other data")
+	clew(t, dir, "demo", "--once", "--data", "demo").want(t, 0)
+	clew(t, dir, "ingest", file, "--data", "demo").want(t, 0)
+	clew(t, dir, "demo", "--once", "--data", "demo").want(t, exitUsage, "holds other data")
+}
+
+// A reader that goes away, a terminal that closes and an interrupt all leave nothing behind.
+func TestADemoThatIsStoppedLeavesNoTemporaryStore(t *testing.T) {
+	for name, stop := range map[string]func(c *exec.Cmd, out io.Closer){
+		"nobody reads": func(_ *exec.Cmd, out io.Closer) { _ = out.Close() },
+		"hangup": func(c *exec.Cmd, _ io.Closer) {
+			_ = c.Process.Signal(syscall.SIGHUP)
+			_ = c.Process.Signal(syscall.SIGHUP)
+		},
+		"interrupt": func(c *exec.Cmd, _ io.Closer) { _ = c.Process.Signal(os.Interrupt) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			temporary := t.TempDir()
+			c := exec.Command(binary, "demo", "--all", "--listen", "127.0.0.1:0")
+			c.Env = append(os.Environ(), "TMPDIR="+temporary)
+			out, err := c.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			timer := time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() })
+			defer timer.Stop()
+			if _, err := out.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			stop(c, out)
+			_, _ = io.Copy(io.Discard, out)
+			_ = c.Wait()
+			if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 || c.ProcessState.ExitCode() < 0 {
+				t.Errorf("%v: %v %v", c.ProcessState, left, err)
+			}
+		})
+	}
+}
+
 func TestStrictStopsAtTheFirstBadLine(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "mixed.ndjson", fmt.Sprintf(device, 1)+"nonsense\n"+fmt.Sprintf(device, 2))
@@ -176,6 +270,9 @@ func TestStrictStopsAtTheFirstBadLine(t *testing.T) {
 func TestWrongCallsSayWhatToDo(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "x.json", "{}")
+	if err := os.Symlink(file, filepath.Join(dir, "link.json")); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		code int
 		says string
@@ -197,8 +294,19 @@ func TestWrongCallsSayWhatToDo(t *testing.T) {
 		{exitUsage, "is no address", []string{"demo", "--listen", "8080"}},
 		{exitUsage, "--truth", []string{"eval", "correlation"}},
 		{exitFailed, "connect", []string{"ingest", file, "--url", "http://127.0.0.1:1"}},
+		{exitUsage, "add http://", []string{"ingest", file, "--url", "127.0.0.1:8080"}},
+		{exitUsage, "add http://", []string{"ingest", file, "--url", "localhost"}},
+		{exitUsage, "is the input", []string{"ingest", file, "--data", "s", "--rejects", file}},
+		{exitUsage, "is the input", []string{"ingest", "./" + file, "--data", "s", "--rejects", "link.json"}},
+		{exitFailed, "name another with --rejects", []string{"ingest", file, "--data", "s", "--rejects", "absent/r"}},
+		{exitFailed, "name another with --rejects", []string{"ingest", file, "--data", "s", "--rejects", "."}},
 	} {
-		clew(t, dir, c.args...).want(t, c.code, c.says)
+		if r := clew(t, dir, c.args...).want(t, c.code, c.says); strings.Contains(r.out, "records read") {
+			t.Errorf("%v: a summary of nothing", c.args)
+		}
+	}
+	if kept, _ := os.ReadFile(filepath.Join(dir, file)); string(kept) != "{}" {
+		t.Errorf("the input is now %q", kept)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "s")); err == nil {
 		t.Error("a refused call made a store")

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,7 +34,9 @@ func ingestCommand(s streams) *cobra.Command {
 		Long: "Read alerts and assets from files (JSON, NDJSON, a JSON array or an OData page, gzip or not; - is\n" +
 			"standard input) into an embedded store or a running service. The same file twice adds nothing.\n\n" +
 			"Formats: " + formatNames() + ". A record that cannot be taken is named with file, line and reason and\n" +
-			"goes to the reject file; the rest goes in.",
+			"goes to the reject file; the rest goes in. A reject file, mended or not, can be read again (format auto).\n\n" +
+			"The exit code is 0 even where records were rejected; it is 1 with --strict at the first reject, and\n" +
+			"where nothing at all could be taken.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error { return runIngest(c.Context(), s, o, files) },
 	}
@@ -40,7 +45,8 @@ func ingestCommand(s streams) *cobra.Command {
 	f.StringVar(&o.data, "data", "", "directory of the embedded store; made if it is not there")
 	f.StringVar(&o.url, "url", "", "address of a running service, such as http://127.0.0.1:8080")
 	f.StringVarP(&o.output, "output", "o", "text", "how to print the summary: text or json")
-	f.StringVar(&o.rejects, "rejects", "rejects.ndjson", "file for records that cannot be taken; made when there is one")
+	f.StringVar(&o.rejects, "rejects", "", "file for records that cannot be taken, made or replaced when there is one\n"+
+		"(default rejects.ndjson, or rejects-2.ndjson and so on where that exists)")
 	f.BoolVar(&o.strict, "strict", false, "stop at the first record that cannot be taken")
 	return c
 }
@@ -61,6 +67,19 @@ func (o ingestOptions) check() error {
 	case o.url != "" && o.strict:
 		return errors.New("--strict needs --data: a service takes what it can and names the rest")
 	}
+	return checkAddress(o.url)
+}
+
+func checkAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
+		return fmt.Errorf("--url %q: add http://, as in http://%s", address, address)
+	}
+	if u, err := url.Parse(address); err != nil || u.Host == "" {
+		return fmt.Errorf("--url %q is no address: want one such as http://127.0.0.1:8080", address)
+	}
 	return nil
 }
 
@@ -73,29 +92,43 @@ func runIngest(ctx context.Context, s streams, o ingestOptions, files []string) 
 		return err
 	}
 	defer closeAll()
+	bar := newProgress(s.err, "Reading", total)
+	rejects := &rejectFile{path: o.rejects, terminal: s.err, before: bar.clear}
+	if err := rejects.check(s.in, files); err != nil {
+		return err
+	}
 	run := ingestInto
 	if o.url != "" {
 		run = ingestOver
 	}
-	bar := newProgress(s.err, "Reading", total)
-	rejects := &rejectFile{path: o.rejects, terminal: s.err, before: bar.clear}
 	summary, err := run(ctx, o, inputs, rejects, bar)
 	bar.done()
 	if closeErr := rejects.close(); err == nil {
 		err = closeErr
 	}
+	if err != nil && summary.Read == 0 {
+		return err
+	}
 	if printErr := printSummary(s.out, o.output, summary); err == nil {
 		err = printErr
+	}
+	if err == nil && summary.Rejected > 0 && nothingTaken(summary) {
+		err = errors.New("nothing could be taken")
 	}
 	return err
 }
 
-// openInputs opens every file before anything is read, so that a wrong name costs nothing.
+func nothingTaken(s ingest.Summary) bool {
+	return s.Alerts+s.Entities+s.Edges+s.Updated+s.Duplicates == 0
+}
+
+// openInputs looks at every file before anything is read, so that a wrong name costs nothing. Each is opened
+// when its turn comes.
 func openInputs(stdin io.Reader, files []string) (inputs []ingest.Input, total int64, closeAll func(), err error) {
-	var opened []*os.File
+	var opened []*lazyFile
 	closeAll = func() {
 		for _, f := range opened {
-			_ = f.Close() // only read
+			f.close()
 		}
 	}
 	for _, name := range files {
@@ -103,24 +136,49 @@ func openInputs(stdin io.Reader, files []string) (inputs []ingest.Input, total i
 			inputs = append(inputs, ingest.Input{Name: "stdin", Reader: stdin})
 			continue
 		}
-		f, err := os.Open(name)
-		if err != nil {
-			closeAll()
-			return nil, 0, nil, err
-		}
-		opened = append(opened, f)
-		info, err := f.Stat()
+		info, err := os.Stat(name)
 		if err == nil && info.IsDir() {
 			err = fmt.Errorf("%s is a directory: name its files", name)
 		}
 		if err != nil {
-			closeAll()
 			return nil, 0, nil, err
 		}
-		total += info.Size()
+		f := &lazyFile{name: name}
+		opened, total = append(opened, f), total+info.Size()
 		inputs = append(inputs, ingest.Input{Name: name, Reader: f})
 	}
 	return inputs, total, closeAll, nil
+}
+
+// lazyFile is open from the first read to the end of the file.
+type lazyFile struct {
+	name  string
+	file  *os.File
+	ended error
+}
+
+// Read opens the file the first time.
+func (f *lazyFile) Read(p []byte) (int, error) {
+	if f.ended != nil {
+		return 0, f.ended
+	}
+	if f.file == nil {
+		if f.file, f.ended = os.Open(f.name); f.ended != nil {
+			return 0, f.ended
+		}
+	}
+	n, err := f.file.Read(p)
+	if err != nil {
+		f.ended = err
+		f.close()
+	}
+	return n, err
+}
+
+func (f *lazyFile) close() {
+	if f.file != nil {
+		_ = f.file.Close() // only read
+	}
 }
 
 func ingestInto(ctx context.Context, o ingestOptions, inputs []ingest.Input, rejects io.Writer, bar *progress) (ingest.Summary, error) {
@@ -143,6 +201,10 @@ func ingestOver(ctx context.Context, o ingestOptions, inputs []ingest.Input, rej
 	for _, in := range inputs {
 		result, err := c.Ingest(ctx, o.format, &meter{Reader: in.Reader, bar: bar})
 		sum = addSummaries(sum, ingest.Summary(result.Summary))
+		if more := result.Rejected - len(result.Errors); more > 0 {
+			bar.clear()
+			fmt.Fprintf(bar.out, "%s: %d more records were rejected; the service does not list them\n", plain(in.Name), more)
+		}
 		for _, r := range result.Errors {
 			line, _ := json.Marshal(ingest.Reject{File: in.Name, Line: r.Line, Reason: r.Reason, Record: json.RawMessage("null")})
 			if _, err := rejects.Write(append(line, '\n')); err != nil {
@@ -178,6 +240,7 @@ func printSummary(w io.Writer, how string, s ingest.Summary) error {
 
 // rejectFile names each reject on the terminal and keeps it whole in a file, which is made for the first.
 type rejectFile struct {
+	// path as the flag has it; empty for a name that is free.
 	path     string
 	terminal io.Writer
 	before   func()
@@ -188,14 +251,62 @@ type rejectFile struct {
 // maxNamed bounds the rejects named on the terminal; the file has all.
 const maxNamed = 20
 
+// check refuses, before anything is read, a reject file that is an input or that cannot be written.
+func (f *rejectFile) check(stdin io.Reader, inputs []string) error {
+	dir := filepath.Dir(f.path)
+	if info, err := os.Stat(f.path); f.path != "" && err == nil {
+		if name, is := amongInputs(info, stdin, inputs); is {
+			return usageError{fmt.Errorf("--rejects %s is the input %s itself and would overwrite it: name another file", f.path, name)}
+		}
+		return f.named(writable(f.path, info))
+	}
+	probe, err := os.CreateTemp(dir, ".clew-rejects-")
+	if err != nil {
+		return f.named(err)
+	}
+	return f.named(errors.Join(probe.Close(), os.Remove(probe.Name())))
+}
+
+func amongInputs(rejects fs.FileInfo, stdin io.Reader, inputs []string) (name string, is bool) {
+	for _, name := range inputs {
+		info, err := os.Stat(name)
+		if in, ok := stdin.(*os.File); name == "-" && ok {
+			info, err = in.Stat()
+		}
+		if err == nil && info.Mode().IsRegular() && os.SameFile(info, rejects) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// writable tries a regular file; to open another, such as a pipe, may block.
+func writable(path string, info fs.FileInfo) error {
+	if info.IsDir() {
+		return fmt.Errorf("%s is a directory", path)
+	}
+	if !info.Mode().IsRegular() {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// named says which flag helps.
+func (f *rejectFile) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("cannot write the reject file: %w; name another with --rejects FILE", err)
+}
+
 // Write takes one reject.
 func (f *rejectFile) Write(line []byte) (int, error) {
-	if f.file == nil {
-		file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-		if err != nil {
-			return 0, err
-		}
-		f.file = file
+	if err := f.open(); err != nil {
+		return 0, f.named(err)
 	}
 	var r ingest.Reject
 	if err := json.Unmarshal(line, &r); err != nil {
@@ -203,9 +314,30 @@ func (f *rejectFile) Write(line []byte) (int, error) {
 	}
 	if f.count++; f.count <= maxNamed {
 		f.before()
-		fmt.Fprintf(f.terminal, "%s:%d: %s\n", r.File, r.Line, r.Reason)
+		fmt.Fprintf(f.terminal, "%s: %s\n", plain(r.Place()), plain(r.Reason))
 	}
-	return f.file.Write(line)
+	n, err := f.file.Write(line)
+	return n, f.named(err)
+}
+
+func (f *rejectFile) open() (err error) {
+	if f.file != nil {
+		return nil
+	}
+	if f.path != "" {
+		f.file, err = os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		return err
+	}
+	for n := 1; ; n++ {
+		name := "rejects.ndjson"
+		if n > 1 {
+			name = fmt.Sprintf("rejects-%d.ndjson", n)
+		}
+		f.file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
 }
 
 func (f *rejectFile) close() error {
@@ -215,6 +347,6 @@ func (f *rejectFile) close() error {
 	if f.count > maxNamed {
 		fmt.Fprintf(f.terminal, "… and %d more\n", f.count-maxNamed)
 	}
-	fmt.Fprintf(f.terminal, "rejected records are in %s\n", f.path)
-	return f.file.Close()
+	fmt.Fprintf(f.terminal, "rejected records are in %s\n", plain(f.file.Name()))
+	return f.named(f.file.Close())
 }

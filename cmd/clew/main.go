@@ -8,16 +8,19 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
-// Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+// Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted, 141 nobody reads the output any more.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitInterrupted = 130
+	exitPipe        = 141
 )
 
 func main() {
@@ -35,14 +38,37 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// run carries out one command line. The first interrupt asks everything to stop; the second one kills.
+// run carries out one command line. The first signal asks everything to stop, so that temporary stores go; a
+// second interrupt kills.
 func run(args []string, s streams) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), heeded()...)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP) // a terminal that closes sends it more than once
+		stop()
+	})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pipe := &brokenPipe{stop: cancel}
+	s = streams{s.in, pipe.watch(s.out), pipe.watch(s.err)}
 	root := rootCommand(s)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if pipe.broken.Load() {
+		return exitPipe
+	}
+	return exitCode(ctx, s, err)
+}
+
+// heeded are the signals that stop the program. Those that whoever started it had it ignore (nohup) stay so.
+func heeded() []os.Signal {
+	// A write to a closed pipe is an error like others, so that what is deferred still runs.
+	signal.Ignore(syscall.SIGPIPE)
+	return append(slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGHUP}, signal.Ignored), syscall.SIGTERM)
+}
+
+// exitCode tells the error. It may quote what stood in a file.
+func exitCode(ctx context.Context, s streams, err error) int {
 	var usage usageError
 	switch {
 	case err == nil:
@@ -51,11 +77,40 @@ func run(args []string, s streams) int {
 		fmt.Fprintln(s.err, "clew: interrupted")
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintf(s.err, "clew: %v\nRun 'clew --help' for how it is called.\n", err)
+		fmt.Fprintf(s.err, "clew: %s\nRun 'clew --help' for how it is called.\n", plain(err.Error()))
 		return exitUsage
 	}
-	fmt.Fprintf(s.err, "clew: %v\n", err)
+	fmt.Fprintf(s.err, "clew: %s\n", plain(err.Error()))
 	return exitFailed
+}
+
+// brokenPipe stops the program when whoever reads its output has gone.
+type brokenPipe struct {
+	stop   func()
+	broken atomic.Bool
+}
+
+// watch leaves a terminal as it is: it is known by its type, and has SIGHUP.
+func (p *brokenPipe) watch(w io.Writer) io.Writer {
+	if isTerminal(w) {
+		return w
+	}
+	return pipeWriter{w, p}
+}
+
+type pipeWriter struct {
+	io.Writer
+	pipe *brokenPipe
+}
+
+// Write stops the program where nobody reads any more.
+func (w pipeWriter) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		w.pipe.broken.Store(true)
+		w.pipe.stop()
+	}
+	return n, err
 }
 
 func rootCommand(s streams) *cobra.Command {

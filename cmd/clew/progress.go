@@ -17,7 +17,7 @@ type progress struct {
 	out   io.Writer
 	what  string
 	total int64
-	bar   *progressbar.ProgressBar // nil where out is no terminal
+	bar   *progressbar.ProgressBar // nil where out is no terminal or a dumb one
 	last  time.Time
 }
 
@@ -30,9 +30,9 @@ func newProgress(out io.Writer, what string, total int64) *progress {
 	if total == 0 {
 		total = -1
 	}
-	if isTerminal(out) {
+	if isTerminal(out) && os.Getenv("TERM") != "dumb" {
 		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
-			progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionThrottle(50*time.Millisecond),
+			progressbar.OptionSetWidth(30), progressbar.OptionThrottle(50*time.Millisecond),
 			progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(false))
 	}
 	return p

@@ -90,8 +90,8 @@ func (r report) blastRadius(ctx context.Context, i graph.Incident) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.out, "\nBlast radius within %d hops: %d assets, weighted %d%s\n\n", traverse.DefaultHops,
-		answer.Score, answer.WeightedScore, completeness(answer.Completeness))
+	fmt.Fprintf(r.out, "\nBlast radius within %s: %s, weighted %d%s\n\n", counted(traverse.DefaultHops, "hop"),
+		counted(answer.Score, "asset"), answer.WeightedScore, completeness(answer.Completeness))
 	return r.radiusTable(ctx, answer)
 }
 
@@ -99,7 +99,7 @@ func completeness(c traverse.Completeness) string {
 	if c.Complete {
 		return ""
 	}
-	return fmt.Sprintf(" (incomplete: %s limit met after %d nodes and %d edges)", c.Reason, c.Nodes, c.Edges)
+	return fmt.Sprintf(" (incomplete: %s limit met after %s and %s)", c.Reason, counted(c.Nodes, "node"), counted(c.Edges, "edge"))
 }
 
 // radiusTable prints counts by hop, then the heaviest targets.
@@ -146,7 +146,7 @@ func (r report) targets(ctx context.Context, a traverse.Answer) error {
 // list names the incidents of one alert, the gravest of them.
 func (r report) list(incidents []graph.Incident) {
 	single := slices.DeleteFunc(slices.Clone(incidents), func(i graph.Incident) bool { return i.AlertCount != 1 })
-	fmt.Fprintf(r.out, "\n%s\n", r.bold(fmt.Sprintf("%d incidents of one alert each", len(single))))
+	fmt.Fprintf(r.out, "\n%s\n", r.bold(counted(len(single), "incident")+" of one alert each"))
 	if more := len(single) - maxListed; more > 0 {
 		fmt.Fprintf(r.out, "  … %d of less weight ('clew demo --once --all' prints every one in full)\n", more)
 		single = single[more:]
@@ -165,3 +165,11 @@ func (r report) bold(text string) string {
 
 // plain keeps text that an attacker may have chosen from moving the cursor or hiding itself.
 func plain(text string) string { return story.Clean(text) }
+
+// counted is a number with its noun: "1 asset", "2 assets".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

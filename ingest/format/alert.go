@@ -120,7 +120,7 @@ func Finish(a *graph.AlertContent) error {
 		a.Product = strings.ToLower(strings.TrimSpace(a.ProductName))
 	}
 	if a.Product == "" {
-		return Invalid("alert %s: neither service source nor product name", clip(a.ProviderAlertID))
+		return Invalid("alert %q: neither service source nor product name", clip(a.ProviderAlertID))
 	}
 	slices.Sort(a.MitreTechniques)
 	a.MitreTechniques = slices.Compact(a.MitreTechniques)
@@ -138,7 +138,7 @@ func dates(a *graph.AlertContent) error {
 		}
 	}
 	if known.IsZero() {
-		return Invalid("alert %s: no date", clip(a.ProviderAlertID))
+		return Invalid("alert %q: no date", clip(a.ProviderAlertID))
 	}
 	a.LastActivity = graph.Later(known, graph.Later(a.FirstActivity, a.LastActivity))
 	a.FirstActivity = known

@@ -21,25 +21,64 @@ const (
 // ErrDecompression: a compressed file grows beyond MaxRatio or MaxDecompressed.
 var ErrDecompression = errors.New("compressed file grows beyond the limit")
 
-// open sniffs gzip and a byte order mark.
+// open sniffs gzip and a byte order mark, and refuses what is no text.
 func open(r io.Reader) (io.Reader, error) {
 	in := bufio.NewReader(r)
-	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+	if magic, _ := in.Peek(2); bytes.Equal(magic, gzipMagic) {
 		counted := &counter{r: in}
 		z, err := gzip.NewReader(counted)
 		if err != nil {
 			return nil, err
 		}
 		in = bufio.NewReader(&inflater{z: z, in: counted})
+		if magic, _ := in.Peek(2); bytes.Equal(magic, gzipMagic) {
+			return nil, Invalid("the file is compressed with gzip twice; unpack it once")
+		}
 	}
-	head, _ := in.Peek(3)
-	switch {
-	case bytes.Equal(head, []byte{0xef, 0xbb, 0xbf}):
+	head, _ := in.Peek(512)
+	if bytes.HasPrefix(head, []byte{0xef, 0xbb, 0xbf}) {
 		_, _ = in.Discard(3)
-	case bytes.HasPrefix(head, []byte{0xff, 0xfe}), bytes.HasPrefix(head, []byte{0xfe, 0xff}):
-		return nil, Invalid("the file is UTF-16; convert it to UTF-8")
+		return in, nil
 	}
-	return in, nil
+	return in, noText(head)
+}
+
+var gzipMagic = []byte{0x1f, 0x8b}
+
+// archives are the first bytes of what often lies beside exports.
+var archives = []struct{ magic, name string }{
+	{"PK\x03\x04", "a zip archive"}, {"PK\x05\x06", "a zip archive"}, {"BZh", "compressed with bzip2"},
+	{"\xfd7zXZ\x00", "compressed with xz"}, {"\x28\xb5\x2f\xfd", "compressed with zstd"},
+	{"7z\xbc\xaf\x27\x1c", "a 7z archive"},
+}
+
+// noText says what a file is by its head that cannot be read as text, once instead of line by line.
+func noText(head []byte) error {
+	for _, a := range archives {
+		if bytes.HasPrefix(head, []byte(a.magic)) {
+			return Invalid("the file is %s; unpack it first", a.name)
+		}
+	}
+	if utf16(head) {
+		return Invalid("the file is UTF-16; convert it to UTF-8")
+	}
+	start := bytes.TrimLeft(head, " \t\r\n")
+	if bytes.IndexByte(head, 0) >= 0 && start[0] != '{' && start[0] != '[' {
+		return Invalid("the file is binary, not JSON")
+	}
+	return nil
+}
+
+// utf16 knows it by its byte order mark, or by the zero beside each of its first two characters.
+func utf16(head []byte) bool {
+	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
+		return true
+	}
+	if len(head) < 4 {
+		return false
+	}
+	zero := [4]bool{head[0] == 0, head[1] == 0, head[2] == 0, head[3] == 0}
+	return zero == [4]bool{false, true, false, true} || zero == [4]bool{true, false, true, false}
 }
 
 // counter counts the compressed bytes.

@@ -19,7 +19,7 @@ func ParseObject(raw []byte) (Object, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	if err := dec.Decode(&o); err != nil {
-		return nil, Invalid("not a JSON object: %v", err)
+		return nil, Invalid("not a JSON object: %s", Reword(err))
 	}
 	if _, err := dec.Token(); err != io.EOF || o == nil {
 		return nil, Invalid("not a JSON object")

@@ -18,7 +18,7 @@ const (
 	MaxRecord = 16 << 20
 	// MaxDepth bounds the nesting of JSON objects and arrays in one record.
 	MaxDepth = 1000
-	// MaxQuoted bounds what a rejected record's error quotes of it.
+	// MaxQuoted bounds what is kept of a record over MaxRecord.
 	MaxQuoted = 64 << 10
 )
 
@@ -30,13 +30,24 @@ type Raw struct {
 	Line int
 	// Offset of its first byte in the (decompressed) file, from 0.
 	Offset int64
+	// Within is set where something else starts before it on its line: the line alone does not name it.
+	Within bool
 	// Data is one valid JSON object in UTF-8, nested at most MaxDepth deep; the receiver may keep it.
 	Data []byte
+}
+
+// Place names the record: file and line, and the offset where several stand on the line.
+func (r Raw) Place() string {
+	if r.Within {
+		return fmt.Sprintf("%s:%d (byte %d)", r.File, r.Line, r.Offset)
+	}
+	return fmt.Sprintf("%s:%d", r.File, r.Line)
 }
 
 // RecordError says why one record cannot be read; reading goes on behind it unless Last is set. It wraps
 // graph.ErrInvalid.
 type RecordError struct {
+	// Raw's Data is all that was read of it, of one over MaxRecord its first MaxQuoted bytes.
 	Raw
 	Reason string
 	// Last is set where the rest of the file cannot be told apart any more.
@@ -45,7 +56,7 @@ type RecordError struct {
 
 // Error names file, line and reason.
 func (e *RecordError) Error() string {
-	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason)
+	return fmt.Sprintf("%s: %s", e.Place(), e.Reason)
 }
 
 // Unwrap makes it a graph.ErrInvalid.
@@ -92,7 +103,9 @@ type scanner struct {
 	file string
 	// byLine is set once the file proves to be written line by line: a line's end then ends what is broken.
 	byLine bool
-	yield  func(Raw, error) bool
+	// started is the line on which a value last started.
+	started int
+	yield   func(Raw, error) bool
 }
 
 func (s *scanner) all() error {
@@ -220,7 +233,9 @@ type value struct {
 }
 
 func (s *scanner) begin() *value {
-	return &value{Raw: Raw{File: s.file, Line: s.line, Offset: s.offset}}
+	within := s.started == s.line
+	s.started = s.line
+	return &value{Raw: Raw{File: s.file, Line: s.line, Offset: s.offset, Within: within}}
 }
 
 func (v *value) add(b ...byte) {
@@ -240,8 +255,8 @@ var errLineEnd = errors.New("truncated JSON: the line ends within the record")
 // errNewRecord: a line starts a new object where none can stand.
 var errNewRecord = errors.New("truncated JSON: the next line starts another record")
 
-// consume reads one byte, or a run of a text's plain bytes, into the value. A byte that shows the value to be broken stays unread if it may
-// belong to the next record.
+// consume reads one byte, or a run of a text's plain bytes, into the value. A byte that shows the value to be
+// broken stays unread if it may belong to the next record.
 func (s *scanner) consume(v *value, lex *lexer) (more bool, err error) {
 	c, err := s.peek()
 	if err != nil {
@@ -278,7 +293,7 @@ func (s *scanner) give(v *value) error {
 func (v *value) flaw() string {
 	switch {
 	case v.tooLong:
-		return fmt.Sprintf("the record is longer than %d MiB", MaxRecord>>20)
+		return fmt.Sprintf("the record is longer than %d MiB; only its first %d KiB are kept", MaxRecord>>20, MaxQuoted>>10)
 	case bytes.IndexByte(v.Data, 0) >= 0:
 		return fmt.Sprintf("NUL byte at byte %d of the record", bytes.IndexByte(v.Data, 0))
 	case !utf8.Valid(v.Data):
@@ -355,7 +370,6 @@ func (s *scanner) brokenLine(v *value, reason string) error {
 }
 
 func (s *scanner) reject(v *value, reason string, last bool) error {
-	v.Data = bytes.Clone(v.Data[:min(len(v.Data), MaxQuoted)])
 	if !s.yield(Raw{}, &RecordError{Raw: v.Raw, Reason: reason, Last: last}) || last {
 		return errStop
 	}

@@ -61,6 +61,11 @@ var framings = []struct {
 	{"a text is no page's name", `{"@odata.x":"value","b":[{}]}`, []string{`1@0 {"@odata.x":"value","b":[{}]}`}},
 	{"brackets and quotes in texts do not count", `{"a":"}\"]{\\"}`, []string{`1@0 {"a":"}\"]{\\"}`}},
 	{"a byte order mark is skipped", "\xef\xbb\xbf{\"a\":1}", []string{`1@0 {"a":1}`}},
+	{"UTF-16 without a byte order mark is named", "{\x00\"\x00a\x00", []string{"error f: invalid: the file is UTF-16; convert it to UTF-8"}},
+	{"UTF-16 with the high byte first too", "\x00{\x00\"\x00a", []string{"error f: invalid: the file is UTF-16; convert it to UTF-8"}},
+	{"a zip archive is refused once", "PK\x03\x04\n\n\n", []string{"error f: invalid: the file is a zip archive; unpack it first"}},
+	{"a binary file is refused once", "\x7fELF\x02\x01\x01\x00\n\n\n", []string{"error f: invalid: the file is binary, not JSON"}},
+	{"a file compressed twice is refused once", string(zipped(string(zipped("{}")))), []string{"error f: invalid: the file is compressed with gzip twice; unpack it once"}},
 	{"UTF-16 is named", "\xff\xfe{\x00", []string{"error f: invalid: the file is UTF-16; convert it to UTF-8"}},
 
 	{"a line that is no JSON is rejected and the next is read", "hello\n{\"a\":1}\n", []string{"!1 not a JSON object", `2@6 {"a":1}`}},
@@ -183,7 +188,7 @@ func TestARecordOverTheLimitIsRejectedAndSkippedInFlatMemory(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			got := told(endless(c.head, 64<<20, c.tail))
 			runtime.ReadMemStats(&after)
-			reason := c.line + "the record is longer than 16 MiB"
+			reason := c.line + "the record is longer than 16 MiB; only its first 64 KiB are kept"
 			if len(got) < 2 || !strings.Contains(strings.Join(got, "\n"), reason) || !strings.HasSuffix(got[len(got)-1], `{"b":1}`) {
 				t.Errorf("got %q", got)
 			}
@@ -194,7 +199,7 @@ func TestARecordOverTheLimitIsRejectedAndSkippedInFlatMemory(t *testing.T) {
 	}
 }
 
-func TestARejectedRecordIsQuotedInPart(t *testing.T) {
+func TestARecordOverTheLimitIsQuotedInPart(t *testing.T) {
 	for _, err := range Records("f", endless(`{"a":"`, MaxRecord, `"}`)) {
 		var bad *RecordError
 		if !errors.As(err, &bad) || len(bad.Data) != MaxQuoted || !errors.Is(err, graph.ErrInvalid) {
@@ -262,4 +267,35 @@ func FuzzRecords(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestARejectedRecordIsKeptWhole(t *testing.T) {
+	long := `{"a":"` + strings.Repeat("ä", 1<<20) + `",}`
+	for _, err := range Records("f", strings.NewReader(long)) {
+		var bad *RecordError
+		if !errors.As(err, &bad) || string(bad.Data) != long {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestOnlyARecordThatDoesNotStartItsLineIsNamedWithItsOffset(t *testing.T) {
+	for in, want := range map[string][]string{
+		"{}\n{}\n":           {"f:1", "f:2"},
+		"{} {}\n{}":          {"f:1", "f:1 (byte 3)", "f:2"},
+		`{"value":[{},{a}]}`: {"f:1 (byte 10)", "f:1 (byte 13)"},
+		"[\n{},\n{}, {a}\n]": {"f:2", "f:3", "f:3 (byte 10)"},
+	} {
+		var got []string
+		for raw, err := range Records("f", strings.NewReader(in)) {
+			var bad *RecordError
+			if errors.As(err, &bad) {
+				raw = bad.Raw
+			}
+			got = append(got, raw.Place())
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
 }

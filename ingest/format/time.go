@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -36,8 +37,11 @@ type Time struct{ time.Time }
 // UnmarshalJSON reads what ParseTime reads.
 func (t *Time) UnmarshalJSON(b []byte) error {
 	var s *string
-	if err := json.Unmarshal(b, &s); err != nil || s == nil {
-		return err
+	if err := json.Unmarshal(b, &s); err != nil {
+		return Invalid("a date is %s", strings.TrimPrefix(Reword(err), "it is "))
+	}
+	if s == nil {
+		return nil
 	}
 	v, err := ParseTime(*s)
 	t.Time = v

@@ -82,13 +82,13 @@ func TestTheSameEdgeLineIsOneSightingAndAnyOtherAnother(t *testing.T) {
 func TestALineThatIsWrongIsNamedWithWhatIsAllowed(t *testing.T) {
 	for raw, want := range map[string]string{
 		`{"type":"node"}`: `type "node" is unknown; it is one of entity, edge`,
-		`{"type":7}`:      "cannot unmarshal",
+		`{"type":7}`:      "type is a number, want a text",
 		`{"type":"entity","kind":"spaceship","keys":{"a":"b"}}`:                      `kind "spaceship" is unknown; it is one of device, identity, mailbox`,
 		`{"type":"entity","kind":"alert","keys":{"a":"b"}}`:                          `kind "alert" is unknown`,
 		`{"type":"entity","kind":"mailbox","keys":{"sha256":"b"}}`:                   `a mailbox has no key "sha256"; it has primaryAddress, upn`,
 		`{"type":"entity","kind":"mailbox","keys":{"upn":"none"}}`:                   "the mailbox has no usable key; it has one or more of primaryAddress, upn",
 		`{"type":"entity","kind":"mailbox"}`:                                         "the mailbox has no usable key",
-		`{"type":"entity","kind":"mailbox","keys":{"upn":7}}`:                        "cannot unmarshal number",
+		`{"type":"entity","kind":"mailbox","keys":{"upn":7}}`:                        "a key is neither a text nor a list of texts",
 		`{"type":"entity","kind":"mailbox","keys":{"upn":"a@b.c"},"observedAt":"x"}`: `"x" is not a date`,
 		`{"type":"entity","kind":"mailbox","keys":{"upn":"a@b.c"},"observed":"x"}`:   `unknown field "observed"`,
 		strings.Replace(edge, "loggedOn", "befriended", 1):                           `edge kind "befriended" is unknown; it is one of loggedOn, adminOf`,

@@ -11,6 +11,7 @@ package clew
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,7 +56,10 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 		*t = texts{""}
 		return json.Unmarshal(b, &(*t)[0])
 	}
-	return json.Unmarshal(b, (*[]string)(t))
+	if json.Unmarshal(b, (*[]string)(t)) != nil {
+		return errors.New("a key is neither a text nor a list of texts")
+	}
+	return nil
 }
 
 // Decode is the format.Decoder of Clew's own lines. An unknown field is an error: a misspelt "endedAt" must
@@ -65,7 +69,7 @@ func Decode(raw []byte) ([]format.Record, error) {
 		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(raw, &head); err != nil {
-		return nil, format.Invalid("%v", err)
+		return nil, format.Invalid("%s", format.Reword(err))
 	}
 	switch head.Type {
 	case "entity":
@@ -181,8 +185,8 @@ func (t thing) keys(kind graph.Kind) ([]graph.Key, error) {
 func strict(raw []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return format.Invalid("%v", err)
+	if err := dec.Decode(v); err != nil { // a thing's fields stand in the line itself
+		return format.Invalid("%s", strings.TrimPrefix(format.Reword(err), "thing."))
 	}
 	return nil
 }

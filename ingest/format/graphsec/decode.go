@@ -43,7 +43,8 @@ type alert struct {
 
 // Decode is the format.Decoder of Microsoft Graph Security. An incident gives its alerts and nothing of its
 // own: which alerts belong together is decided here, and the source's incident id stays in the alerts'
-// Source. An incident that was fetched without $expand=alerts is an error.
+// Source. Each alert is a part of its own, a bad one a flaw that leaves the others. An incident that was
+// fetched without $expand=alerts is an error.
 func Decode(raw []byte) ([]format.Record, error) {
 	if !isIncident(raw) {
 		a, err := decodeAlert(raw)
@@ -56,18 +57,16 @@ func Decode(raw []byte) ([]format.Record, error) {
 		Alerts *[]json.RawMessage `json:"alerts"`
 	}
 	if err := json.Unmarshal(raw, &incident); err != nil {
-		return nil, format.Invalid("incident: %v", err)
+		return nil, format.Invalid("incident: %s", format.Reword(err))
 	}
 	if incident.Alerts == nil {
 		return nil, format.Invalid("the incident has no alerts; fetch it with $expand=alerts")
 	}
 	var out []format.Record
 	for i, raw := range *incident.Alerts {
+		part := format.Part{Name: fmt.Sprintf("alert %d of the incident", i+1), Raw: raw}
 		a, err := decodeAlert(raw)
-		if err != nil {
-			return nil, fmt.Errorf("alert %d of the incident: %w", i+1, err)
-		}
-		out = append(out, format.Record{Alert: a})
+		out = append(out, format.Record{Alert: a, Flaw: err, Part: part})
 	}
 	return out, nil
 }
@@ -94,7 +93,7 @@ func decodeAlert(raw []byte) (*graph.AlertContent, error) {
 	}
 	var w alert
 	if err := json.Unmarshal(source, &w); err != nil {
-		return nil, format.Invalid("alert: %v", err)
+		return nil, format.Invalid("alert: %s", format.Reword(err))
 	}
 	a := w.content()
 	a.Source = source
@@ -102,7 +101,10 @@ func decodeAlert(raw []byte) (*graph.AlertContent, error) {
 		return nil, err
 	}
 	if a.Evidence, err = decodeEvidence(evidence); err != nil {
-		return nil, fmt.Errorf("alert %s: %w", a.ProviderAlertID, err)
+		return nil, fmt.Errorf("alert %q: %w", a.ProviderAlertID, err)
+	}
+	if len(a.Evidence) == 0 { // missing, null or an empty list: the source alone tells which
+		a.Source = format.Compact(raw)
 	}
 	return a, nil
 }
@@ -134,7 +136,7 @@ func (w alert) service() graph.ServiceSource {
 func decodeEvidence(raw json.RawMessage) ([]graph.Evidence, error) {
 	var bodies []json.RawMessage
 	if err := unmarshal(raw, &bodies); err != nil {
-		return nil, format.Invalid("evidence: %v", err)
+		return nil, format.Invalid("evidence: %s", format.Reword(err))
 	}
 	var out []graph.Evidence
 	for i, body := range bodies {
@@ -142,7 +144,7 @@ func decodeEvidence(raw json.RawMessage) ([]graph.Evidence, error) {
 			Type string `json:"@odata.type"`
 		}
 		if err := json.Unmarshal(body, &base); err != nil {
-			return nil, format.Invalid("evidence %d: %v", i+1, err)
+			return nil, format.Invalid("evidence %d: %s", i+1, format.Reword(err))
 		}
 		if body[0] != '{' {
 			return nil, format.Invalid("evidence %d is not an object", i+1)

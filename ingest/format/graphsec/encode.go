@@ -9,11 +9,17 @@ import (
 	"github.com/clew-security/clew/ingest/format"
 )
 
-// EncodeAlert gives the alert back as Microsoft Graph Security's alert object, compact. One that was read by
-// Decode comes back byte for byte, unknown fields and evidence types included, with "evidence" as its last
-// field, where Graph has it. One from another format gets the fields that are known, with Graph's nulls and
-// empty lists for the rest. Evidence.Original is not part of it. The error wraps graph.ErrInvalid: the
-// content holds JSON that is not valid.
+// EncodeAlert gives the alert back as Microsoft Graph Security's alert object, compact.
+//
+// One that was read by Decode comes back as the source wrote it: every field, known or not, in its order and
+// with its numbers and escapes as they stood. What differs: white space between tokens is gone, and
+// "evidence" that has items is the last field, where Graph has it (of several fields "evidence" the last one
+// holds). Evidence that was missing, null or empty stays so in its place. What was set on the alert since,
+// its triage and incident, is not in it.
+//
+// One from another format gets the fields that are known, with Graph's nulls and empty lists for the rest.
+// Evidence.Original is not part of it. The error wraps graph.ErrInvalid: the content holds JSON that is not
+// valid.
 func EncodeAlert(a graph.AlertContent) ([]byte, error) {
 	head, err := encodeHead(a)
 	if err != nil {
@@ -21,7 +27,10 @@ func EncodeAlert(a graph.AlertContent) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, head); err != nil || b.Len() < 2 || b.Bytes()[0] != '{' {
-		return nil, format.Invalid("alert %s: its source is not a JSON object", a.ProviderAlertID)
+		return nil, format.Invalid("alert %q: its source is not a JSON object", a.ProviderAlertID)
+	}
+	if len(a.Evidence) == 0 && verbatim(a) {
+		return b.Bytes(), nil
 	}
 	b.Truncate(b.Len() - 1)
 	if b.Len() > 1 {
@@ -33,7 +42,7 @@ func EncodeAlert(a graph.AlertContent) ([]byte, error) {
 			b.WriteByte(',')
 		}
 		if err := json.Compact(&b, e.Body); err != nil {
-			return nil, format.Invalid("alert %s, evidence %d: %v", a.ProviderAlertID, i+1, err)
+			return nil, format.Invalid("alert %q, evidence %d: %v", a.ProviderAlertID, i+1, err)
 		}
 	}
 	b.WriteString("]}")
@@ -41,11 +50,14 @@ func EncodeAlert(a graph.AlertContent) ([]byte, error) {
 }
 
 func encodeHead(a graph.AlertContent) ([]byte, error) {
-	if a.Format == format.Graph && len(a.Source) > 0 {
+	if verbatim(a) {
 		return a.Source, nil
 	}
 	return graph.EncodeJSON(build(a))
 }
+
+// verbatim reports whether the source is the alert itself.
+func verbatim(a graph.AlertContent) bool { return a.Format == format.Graph && len(a.Source) > 0 }
 
 // fields are those of microsoft.graph.security.alert but evidence, in the order of Graph's answers.
 type fields struct {

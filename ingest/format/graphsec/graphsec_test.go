@@ -108,20 +108,20 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 	head := `{"id":"1","serviceSource":"microsoftSentinel","createdDateTime":"2026-01-02T03:04:05Z"`
 	for raw, want := range map[string]string{
 		`{"serviceSource":"microsoftSentinel","createdDateTime":"2026-01-02T03:04:05Z"}`: "the alert has no provider alert id",
-		`{"id":"1","serviceSource":"microsoftSentinel"}`:                                 "alert 1: no date",
-		`{"id":"1","createdDateTime":"2026-01-02T03:04:05Z"}`:                            "alert 1: neither service source nor product name",
+		`{"id":"1","serviceSource":"microsoftSentinel"}`:                                 `alert "1": no date`,
+		`{"id":"1","createdDateTime":"2026-01-02T03:04:05Z"}`:                            `alert "1": neither service source nor product name`,
 		`{"id":"1","createdDateTime":"yesterday"}`:                                       `"yesterday" is not a date`,
-		`{"id":1}`:                                             "cannot unmarshal number",
-		head + `,"title":{}}`:                                  "cannot unmarshal object",
-		head + `,"mitreTechniques":"T1"}`:                      "mitreTechniques",
-		head + `,"evidence":{}}`:                               "alert 1: invalid: evidence: ",
-		head + `,"evidence":[null]}`:                           "evidence 1 is not an object",
-		head + `,"evidence":[{},3]}`:                           "evidence 2: ",
-		head + `,"evidence":[{"@odata.type":3}]}`:              "evidence 1: ",
-		`{"@odata.type":"#microsoft.graph.security.incident"}`: "fetch it with $expand=alerts",
-		`{"alerts":[{}],"priorityScore":3}`:                    "alert 1 of the incident: invalid: the alert has no provider alert id",
-		`[]`:                                                   "not a JSON object",
-		`{"id":`:                                               "",
+		`{"id":"1","createdDateTime":7}`:                                                 "alert: a date is a number, want a text",
+		`{"id":1}`:                                                                       "alert: id is a number, want a text",
+		head + `,"title":{}}`:                                                            "title is an object, want a text",
+		head + `,"mitreTechniques":"T1"}`:                                                "mitreTechniques",
+		head + `,"evidence":{}}`:                                                         `alert "1": invalid: evidence: it is an object, want a list`,
+		head + `,"evidence":[null]}`:                                                     "evidence 1 is not an object",
+		head + `,"evidence":[{},3]}`:                                                     "evidence 2: ",
+		head + `,"evidence":[{"@odata.type":3}]}`:                                        "evidence 1: ",
+		`{"@odata.type":"#microsoft.graph.security.incident"}`:                           "fetch it with $expand=alerts",
+		`[]`:     "not a JSON object",
+		`{"id":`: "",
 	} {
 		records, err := Decode([]byte(raw))
 		if !errors.Is(err, graph.ErrInvalid) || !strings.Contains(err.Error(), want) || records != nil {
@@ -188,6 +188,9 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, r := range records {
+			if r.Flaw != nil {
+				continue
+			}
 			again, err := EncodeAlert(*r.Alert)
 			if err != nil {
 				t.Fatal(err)
@@ -201,4 +204,37 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestEvidenceWithoutItemsComesBackAsItWas(t *testing.T) {
+	for _, raw := range []string{
+		`{"id":"1","evidence":null,"productName":"P","createdDateTime":"2026-01-02T03:04:05Z"}`,
+		`{"id":"1","evidence":[],"productName":"P","createdDateTime":"2026-01-02T03:04:05Z"}`,
+		`{"id":"1","productName":"P","createdDateTime":"2026-01-02T03:04:05Z","x":1.50e+1,"y":"\u00e4"}`,
+	} {
+		got, err := EncodeAlert(decodeOne(t, []byte(raw)))
+		if err != nil || string(got) != raw {
+			t.Errorf("%s %v, want %s", got, err, raw)
+		}
+	}
+}
+
+func TestABadAlertOfAnIncidentLeavesTheOthers(t *testing.T) {
+	good := `{"id":"1","productName":"P","createdDateTime":"2026-01-02T03:04:05Z"}`
+	records, err := Decode([]byte(`{"priorityScore":1,"alerts":[{"id":"2"},` + good + `,7]}`))
+	if err != nil || len(records) != 3 {
+		t.Fatal(records, err)
+	}
+	for i, want := range []string{"neither service source nor product name", "", "not a JSON object"} {
+		r := records[i]
+		if (r.Flaw == nil) != (want == "") || (r.Alert == nil) != (want != "") {
+			t.Errorf("%d: %+v", i, r)
+		}
+		if r.Flaw != nil && (!errors.Is(r.Flaw, graph.ErrInvalid) || !strings.Contains(r.Flaw.Error(), want)) {
+			t.Errorf("%d: %v, want %q", i, r.Flaw, want)
+		}
+	}
+	if p := records[2].Part; p.Name != "alert 3 of the incident" || string(p.Raw) != "7" {
+		t.Errorf("%+v", p)
+	}
 }

@@ -4,6 +4,7 @@ package sentinel
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -37,17 +38,17 @@ func Decode(raw []byte) ([]format.Record, error) {
 	}
 	a, err := content(row)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("alert %q: %w", row.First("VendorOriginalId", "SystemAlertId"), err)
 	}
 	if err := format.Finish(a); err != nil {
 		return nil, err
 	}
 	entities, err := entityList(field)
 	if err != nil {
-		return nil, format.Invalid("alert %s: Entities: %v", a.ProviderAlertID, err)
+		return nil, format.Invalid("alert %q: Entities: %s", a.ProviderAlertID, format.Reword(err))
 	}
 	if a.Evidence, err = evidence(entities, a.SourceCreated); err != nil {
-		return nil, format.Invalid("alert %s: %v", a.ProviderAlertID, err)
+		return nil, format.Invalid("alert %q: %v", a.ProviderAlertID, err)
 	}
 	a.Source = source
 	return []format.Record{{Alert: a}}, nil
@@ -62,10 +63,7 @@ func checkText(row format.Object, name string) error {
 }
 
 func content(row format.Object) (*graph.AlertContent, error) {
-	ext, err := properties(row)
-	if err != nil {
-		return nil, err
-	}
+	ext := properties(row)
 	techniques, err := techniques(row, ext)
 	if err != nil {
 		return nil, err
@@ -108,25 +106,18 @@ func times(a *graph.AlertContent, row, ext format.Object) error {
 	return nil
 }
 
-// properties are ExtendedProperties, an object or a text that holds one.
-func properties(row format.Object) (format.Object, error) {
-	v := row["ExtendedProperties"]
-	switch v := v.(type) {
-	case nil:
-		return format.Object{}, nil
+// properties are ExtendedProperties, an object or a text that holds one. What is neither is left to the
+// alert's source: it adds detail only, and the alert stands without.
+func properties(row format.Object) format.Object {
+	switch v := row["ExtendedProperties"].(type) {
 	case map[string]any:
-		return v, nil
+		return v
 	case string:
-		if strings.TrimSpace(v) == "" {
-			return format.Object{}, nil
+		if o, err := format.ParseObject([]byte(v)); err == nil {
+			return o
 		}
-		o, err := format.ParseObject([]byte(v))
-		if err != nil {
-			return nil, format.Invalid("ExtendedProperties: %v", err)
-		}
-		return o, nil
 	}
-	return nil, format.Invalid("ExtendedProperties is not an object")
+	return format.Object{}
 }
 
 // techniques are Techniques and SubTechniques, and of MitreTechniques what they leave out. A technique that
@@ -158,7 +149,7 @@ func texted(row format.Object, name string) ([]string, error) {
 	}
 	var list []string
 	if err := json.Unmarshal([]byte(s), &list); err != nil {
-		return nil, format.Invalid("%s: %v", name, err)
+		return nil, format.Invalid("%s: %s", name, format.Reword(err))
 	}
 	return list, nil
 }

@@ -168,15 +168,13 @@ func TestAnAlertHasOneIDHoweverItIsNamed(t *testing.T) {
 func TestWhatIsNoRowIsNamed(t *testing.T) {
 	for raw, want := range map[string]string{
 		`{"ProviderName":"MDATP","StartTime":"2024-07-02T00:00:00Z"}`: "the alert has no provider alert id",
-		`{"VendorOriginalId":"1","ProviderName":"MDATP"}`:             "alert 1: no date",
+		`{"VendorOriginalId":"1","ProviderName":"MDATP"}`:             `alert "1": no date`,
 		`{"VendorOriginalId":"1","StartTime":"2024-07-02T00:00:00Z"}`: "neither service source nor product",
-		`{"VendorOriginalId":"1","StartTime":"soon"}`:                 `StartTime: invalid: "soon" is not a date`,
+		`{"VendorOriginalId":"1","StartTime":"soon"}`:                 `alert "1": invalid: StartTime: invalid: "soon" is not a date`,
 		`{"VendorOriginalId":{}}`:                                     "VendorOriginalId is not a text",
-		`{"VendorOriginalId":"1","ExtendedProperties":"{"}`:           "ExtendedProperties: ",
-		`{"VendorOriginalId":"1","ExtendedProperties":[]}`:            "ExtendedProperties is not an object",
-		`{"VendorOriginalId":"1","Techniques":"[1]"}`:                 "Techniques: ",
-		string(row(`{}`)):       "alert 1: Entities: ",
-		string(row(`"[}"`)):     "alert 1: Entities: ",
+		`{"VendorOriginalId":"1","Techniques":"[1]"}`:                 `alert "1": invalid: Techniques: it is a number, want a text`,
+		string(row(`{}`)):       `alert "1": Entities: `,
+		string(row(`"[}"`)):     `alert "1": Entities: `,
 		string(row(`[{},"x"]`)): "entity 2: ",
 		string(row(`[null]`)):   "entity 1: ",
 		`[]`:                    "not a JSON object",
@@ -209,4 +207,13 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("the same row decodes differently: %v", err)
 		}
 	})
+}
+
+func TestBadExtendedPropertiesDoNotCostTheAlert(t *testing.T) {
+	for _, ext := range []string{`"{"`, `[]`, `7`, `"[1]"`} {
+		a := decodeOne(t, []byte(`{"VendorOriginalId":"1","ProviderName":"MDATP","StartTime":"2026-03-04T05:00:00Z","ExtendedProperties":`+ext+`}`))
+		if !strings.Contains(string(a.Source), `"ExtendedProperties":`+ext) {
+			t.Errorf("%s is not in the source: %s", ext, a.Source)
+		}
+	}
 }
