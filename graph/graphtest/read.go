@@ -220,6 +220,9 @@ func (m *Model) bind(tenant graph.TenantID, p graph.Paging) graph.Tick {
 	if want == 0 || m.closed {
 		return 0
 	}
+	if _, written := m.tenants[tenant]; !written {
+		return min(want, 1) // a read makes no tenant, and so can promise nothing about it
+	}
 	t := m.tenant(tenant).clone()
 	bound, last := graph.BoundClock(m.clock(), t.last, want)
 	t.last = last
