@@ -3,6 +3,7 @@ package resolvers
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"strings"
 
@@ -30,7 +31,7 @@ import (
 const listSize = 10
 
 // sizes are the lengths of lists by type and name, or by name for every type: the greatest where there is
-// one, for evidence what few alerts have more than.
+// one, for evidence what few alerts have more than. An answer with more of it ends at Limits.Resolved.
 var sizes = map[string]int{
 	"Query.attackStory":   story.DefaultSteps,
 	"AttackStory.steps":   story.DefaultSteps,
@@ -44,12 +45,12 @@ var sizes = map[string]int{
 
 // surcharges of fields, by type and name, or by name for every type.
 var surcharges = map[string]int{
-	"attackStory":       1_000, // reads all alerts of an incident
-	"blastRadius":       2_000, // walks up to 250,000 relations
-	"Incident.entities": 100,   // reads all alerts of an incident
-	"neighbors":         20,    // reads all relations of an entity
-	"totalCount":        10,    // counts up to 10,000
-	"__schema":          20_000,
+	"attackStory":       1_000,  // reads all alerts of an incident
+	"blastRadius":       2_000,  // walks up to 250,000 relations
+	"Incident.entities": 100,    // reads all alerts of an incident
+	"neighbors":         20,     // reads all relations of an entity
+	"totalCount":        10,     // counts up to 10,000
+	"__schema":          60_000, // once in an operation
 	"__type":            1_000,
 }
 
@@ -135,6 +136,7 @@ func (c *costs) spread(s *ast.FragmentSpread, page int) int {
 
 func (c *costs) field(f *ast.Field, page int) int {
 	own := 1 + lookUp(surcharges, f)
+	c.lists(f)
 	if strings.HasPrefix(f.Name, "__") || len(f.SelectionSet) == 0 || f.Definition == nil {
 		return own
 	}
@@ -149,6 +151,35 @@ func (c *costs) field(f *ast.Field, page int) int {
 		}
 	}
 	return add(own, times(size, c.selection(f.SelectionSet, first)))
+}
+
+// lists refuses a long list anywhere in the arguments: they are read again for every row that has the field.
+func (c *costs) lists(f *ast.Field) {
+	if len(f.Arguments) == 0 || f.Definition == nil {
+		return
+	}
+	for _, v := range f.ArgumentMap(c.variables) {
+		if n := longest(v); n > model.MaxArgument && c.err == nil {
+			c.err = fmt.Errorf("%w: a list of %d in an argument, at most %d are possible", graph.ErrInvalid, n, model.MaxArgument)
+		}
+	}
+}
+
+// longest is the length of the longest list in a value.
+func longest(v any) int {
+	n := 0
+	switch v := v.(type) {
+	case []any:
+		n = len(v)
+		for _, item := range v[:min(n, model.MaxArgument)] {
+			n = max(n, longest(item))
+		}
+	case map[string]any:
+		for _, item := range v {
+			n = max(n, longest(item))
+		}
+	}
+	return n
 }
 
 // inConnection reports whether the field lists the items of a page.

@@ -1,11 +1,13 @@
 package resolvers
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -29,6 +31,7 @@ const (
 	codeCanceled         = "CANCELED"
 	codeUnavailable      = "UNAVAILABLE"
 	codeInternal         = "INTERNAL"
+	codeOverloaded       = "OVERLOADED"
 	codeBadRequest       = "BAD_REQUEST"
 	codeValidation       = errcode.ValidationFailed
 	codeParse            = errcode.ParseFailed
@@ -40,6 +43,7 @@ var known = []struct {
 	code string
 }{
 	{graph.ErrNotFound, codeNotFound}, {graph.ErrInvalid, codeInvalidArgument}, {model.ErrCursor, codeInvalidCursor},
+	{model.ErrCostly, codeTooCostly},
 }
 
 // untold errors have a text of their own: the error's may say more than is meant for clients.
@@ -85,7 +89,7 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 func tell(ctx context.Context, log *slog.Logger, err error, out *gqlerror.Error) *gqlerror.Error {
 	for _, k := range known {
 		if errors.Is(err, k.err) {
-			return codedError(k.code, plain(causeOf(err, out), k.err))
+			return codedError(k.code, sentence(k.code, plain(causeOf(err, out), k.err)))
 		}
 	}
 	for _, u := range untold {
@@ -112,6 +116,29 @@ func causeOf(err error, out *gqlerror.Error) error {
 // plain is the error's text without the name of its kind, which the code tells.
 func plain(err, kind error) string { return strings.TrimPrefix(err.Error(), kind.Error()+": ") }
 
+// plainErrors says in our words, and under one code, what the parser's library says of numbers in several ways,
+// of which those about variables name another value than was sent.
+func plainErrors(errs gqlerror.List) gqlerror.List {
+	for i, e := range errs {
+		if strings.HasPrefix(e.Message, "Int cannot represent ") || notInt.MatchString(e.Message) {
+			errs[i] = codedError(codeInvalidArgument, plain(model.ErrInt, graph.ErrInvalid))
+			errs[i].Path, errs[i].Locations = e.Path, e.Locations
+		}
+	}
+	return errs
+}
+
+// notInt matches what is said of a variable that is no Int.
+var notInt = regexp.MustCompile(`^cannot use .* as Int$`)
+
+// sentence makes one of a text that only names what was not found.
+func sentence(code, text string) string {
+	if code == codeNotFound && !strings.HasPrefix(text, "there is no ") {
+		return "there is no " + text
+	}
+	return text
+}
+
 // recovered logs a panic and hides it.
 func recovered(log *slog.Logger) graphql.RecoverFunc {
 	return func(ctx context.Context, v any) error {
@@ -121,7 +148,8 @@ func recovered(log *slog.Logger) graphql.RecoverFunc {
 
 // internal tells the client an id, and the log under that id what happened.
 func internal(ctx context.Context, log *slog.Logger, message string, args ...any) *gqlerror.Error {
-	id := rand.Text()
+	id, _ := ctx.Value(requestKey{}).(string)
+	id = cmp.Or(id, rand.Text())
 	log.ErrorContext(ctx, "graphql: "+message, append(args, "id", id, "path", graphql.GetPath(ctx).String())...)
 	e := codedError(codeInternal, "internal error "+id)
 	e.Extensions["id"] = id

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -27,6 +28,8 @@ type Config struct {
 	// CursorKeys seal cursors: the first seals, the first two open, so that replicas can change keys one after
 	// the other; 32 random bytes each. Without any, a random one, and cursors end with the process.
 	CursorKeys [][]byte
+	// RequestID names the request, for the log and as the id of internal errors; random ids where nil or empty.
+	RequestID func(*http.Request) string
 	// Limits of one request; a zero one is taken from DefaultLimits.
 	Limits Limits
 	// Logger gets what clients are not told: internal errors and panics, under the id that the client is given.
@@ -53,7 +56,11 @@ func Handler(cfg Config) http.Handler {
 	exec.Use(extension.Introspection{})
 	exec.Use(shapeLimit{limits})
 	exec.Use(costLimit{schema.Schema(), limits})
-	return &server{exec: exec, limits: limits, view: cfg.View, log: cfg.Logger}
+	exec.AroundFields(budgeted)
+	return &server{
+		exec: exec, limits: limits, view: cfg.View, log: cfg.Logger, requestID: cfg.RequestID,
+		turns: make(chan struct{}, limits.Concurrent),
+	}
 }
 
 // served is the schema without @defer, which gqlgen adds and a single answer cannot keep.
@@ -63,6 +70,24 @@ func served() *ast.Schema {
 	delete(s.Directives, "defer")
 	return &s
 }
+
+// budgeted charges every field and list to the operation's budget.
+func budgeted(ctx context.Context, next graphql.Resolver) (any, error) {
+	if err := model.ChargeField(ctx); err != nil {
+		return nil, err
+	}
+	v, err := next(ctx)
+	if err == nil {
+		err = model.ChargeValue(ctx, v)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// requestKey keys the request's id in its context.
+type requestKey struct{}
 
 // viewKey keys the view in a request's context.
 type viewKey struct{}

@@ -137,7 +137,7 @@ func (p *phishing) explain(t testing.TB) {
 		graph.NewLink(p.mailAlert, p.bridge, graph.Link{Reasons: []string{"sameTargetedAsset"}, Rule: "sharedEntity", Entities: []graph.ID{p.box.ID()}, Score: 0.8}),
 		graph.NewLink(p.pcAlert, p.bridge, graph.Link{Reasons: []string{"sameAsset", "temporalProximity"}, Rule: "sharedEntity", Entities: []graph.ID{p.pc.ID()}, Score: 0.9}),
 	}
-	b := graph.Batch{Incidents: []graph.IncidentChange{{ID: 1, Facts: facts, Triage: graph.Triage{AssignedTo: "soc@example.com", Classification: "truePositive"}}}}
+	b := graph.Batch{Incidents: []graph.IncidentChange{{ID: 1, Facts: &facts, Triage: graph.Triage{AssignedTo: "soc@example.com", Classification: "truePositive"}}}}
 	if _, err := p.store.Apply(ctx, graphtest.Tenant, b); err != nil {
 		t.Fatal(err)
 	}

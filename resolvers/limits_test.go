@@ -52,7 +52,7 @@ func TestWhatIsOverALimitIsRefusedBeforeTheStoreIsAsked(t *testing.T) {
 		{"cost", "{incidents(first: 500) {nodes {alerts(first: 95) {nodes {id}}}}}", "{incidents(first: 500) {nodes {alerts(first: 500) {nodes {id}}}}}", 422, "TOO_COSTLY"},
 		{"cost by default page size", "{incidents {nodes {alerts {nodes {evidence {roles}}}}}}", "{incidents {nodes {alerts {nodes {evidence {roles verdict entity {id}}}}}}}", 422, "TOO_COSTLY"},
 		{"cost of heavy fields", "{" + blasts(49) + "}", "{" + blasts(50) + "}", 422, "TOO_COSTLY"},
-		{"cost of introspection", "{a: __schema {description} b: __schema {description}}", "{a: __schema {description} b: __schema {description} c: __schema {description} d: __schema {description} e: __schema {description}}", 422, "TOO_COSTLY"},
+		{"cost of introspection", "{a: __schema {description}}", "{a: __schema {description} b: __schema {description}}", 422, "TOO_COSTLY"},
 		{"greatest first", "{incidents(first: 500) {totalCount}}", "{incidents(first: 501) {totalCount}}", 400, "INVALID_ARGUMENT"},
 		{"least first", "{incidents(first: 1) {totalCount}}", "{incidents(first: 0) {totalCount}}", 400, "INVALID_ARGUMENT"},
 		{"negative first", "{incidents(first: null) {totalCount}}", "{incidents(first: -1) {totalCount}}", 400, "INVALID_ARGUMENT"},
@@ -217,7 +217,7 @@ func TestTheSizeOfAPageInAVariableIsReckoned(t *testing.T) {
 	for _, c := range []struct {
 		n    any
 		code string
-	}{{200, ""}, {500, "TOO_COSTLY"}, {"500", "INVALID_ARGUMENT"}, {501, "INVALID_ARGUMENT"}, {int64(1) << 40, "INVALID_ARGUMENT"}, {-1, "INVALID_ARGUMENT"}, {nil, ""}, {1.5, "GRAPHQL_VALIDATION_FAILED"}} {
+	}{{200, ""}, {500, "TOO_COSTLY"}, {"500", "INVALID_ARGUMENT"}, {501, "INVALID_ARGUMENT"}, {int64(1) << 40, "INVALID_ARGUMENT"}, {-1, "INVALID_ARGUMENT"}, {nil, ""}, {1.5, "INVALID_ARGUMENT"}, {1e30, "INVALID_ARGUMENT"}, {true, "INVALID_ARGUMENT"}} {
 		if a := send(t, h, post(query, "n", c.n)); a.code() != c.code {
 			t.Errorf("%v: %s", c.n, clipped(a.body))
 		}

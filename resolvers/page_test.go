@@ -125,7 +125,7 @@ func full(t testing.TB) *phishing {
 		a, b := alert(fmt.Sprint("c", i), "", 0), alert(fmt.Sprint("c", i+1), "", 0)
 		facts.Links = append(facts.Links, graph.NewLink(a.ID(), b.ID(), graph.Link{Reasons: []string{"sameAsset"}, Rule: "sharedEntity", Score: 1}))
 	}
-	if _, err := p.store.Apply(t.Context(), graphtest.Tenant, graph.Batch{Incidents: []graph.IncidentChange{{ID: 1, Facts: facts}}}); err != nil {
+	if _, err := p.store.Apply(t.Context(), graphtest.Tenant, graph.Batch{Incidents: []graph.IncidentChange{{ID: 1, Facts: &facts}}}); err != nil {
 		t.Fatal(err)
 	}
 	return p

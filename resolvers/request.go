@@ -8,7 +8,9 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 )
@@ -29,7 +31,25 @@ var (
 	refusedJSON     = &refusal{http.StatusBadRequest, codeBadRequest, "the request must be one JSON object with query, operationName, variables and extensions"}
 	refusedNoQuery  = &refusal{http.StatusBadRequest, codeBadRequest, "query is missing"}
 	refusedVariable = &refusal{http.StatusBadRequest, codeBadRequest, "variables and extensions must be JSON objects"}
+
+	refusedSlow = &refusal{http.StatusRequestTimeout, codeBadRequest, "the body took too long to come"}
+	refusedTurn = &refusal{http.StatusServiceUnavailable, codeOverloaded, "too many operations at once; try again soon"}
+	refusedGet  = &refusal{http.StatusMethodNotAllowed, codeBadRequest, "GET is for queries only"}
 )
+
+const noOperation = "the document has no such operation; one of several is chosen with operationName"
+
+// header sets what goes with a refusal.
+func (f *refusal) header(h http.Header) {
+	switch f {
+	case refusedMethod:
+		h.Set("Allow", "GET, POST")
+	case refusedGet:
+		h.Set("Allow", "POST")
+	case refusedTurn:
+		h.Set("Retry-After", "1")
+	}
+}
 
 // read gives the operation's parameters.
 func (s *server) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
@@ -49,6 +69,11 @@ func (s *server) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawP
 		return nil, refusedMedia
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.limits.Body))
+	// one that is left would end the request while it is worked on
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, refusedSlow
+	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, refusedSize
 	}

@@ -65,7 +65,7 @@ var statuses = map[string]int{
 	codeInvalidArgument: http.StatusBadRequest, codeTooCostly: http.StatusUnprocessableEntity,
 	codeTooDeep: http.StatusUnprocessableEntity, codeTooLarge: http.StatusUnprocessableEntity,
 	codeDeadlineExceeded: http.StatusServiceUnavailable, codeCanceled: http.StatusServiceUnavailable,
-	codeUnavailable: http.StatusServiceUnavailable, codeInternal: http.StatusInternalServerError,
+	codeUnavailable: http.StatusServiceUnavailable, codeOverloaded: http.StatusServiceUnavailable, codeInternal: http.StatusInternalServerError,
 }
 
 // answerer writes one answer.
@@ -118,8 +118,10 @@ func (a answerer) send(status int, r *graphql.Response) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept")
+	body = append(body, '}')
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	a.w.WriteHeader(status)
-	_, _ = a.w.Write(append(body, '}'))
+	_, _ = a.w.Write(body)
 }
 
 // few keeps the errors of an answer to the limit: a document or a list may give thousands.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/clew-security/clew/correlate"
 	"github.com/clew-security/clew/explorer"
@@ -25,13 +27,9 @@ func newHandler(store graph.Store, log *slog.Logger) http.Handler {
 	mux.Handle("/graphql", resolvers.Handler(resolvers.Config{
 		Store:  store,
 		View:   func(*http.Request) graph.View { return graph.View{Tenant: devTenant} },
-		Logger: log,
+		Logger: log, RequestID: func(r *http.Request) string { return requestID(r.Context()) },
 	}))
-	mux.Handle("POST /ingest/{format}", ingestHandler{store, correlate.New(correlate.DefaultSettings()), log})
-	mux.HandleFunc("/ingest/{format}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", http.MethodPost)
-		problem(w, http.StatusMethodNotAllowed, "use POST")
-	})
+	mux.Handle("/ingest/{format}", ingestHandler{store, correlate.New(correlate.DefaultSettings()), log, ingestIdle})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := store.Ready(r.Context()); err != nil {
@@ -44,31 +42,56 @@ func newHandler(store graph.Store, log *slog.Logger) http.Handler {
 	return withRequestID(fromHereOnly(mux))
 }
 
-// withRequestID gives every answer an id that the log carries too.
+// requestKey keys the request's id in its context.
+type requestKey struct{}
+
+// requestID is the id of the request that ctx belongs to, empty outside of one.
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
+// withRequestID gives every request an id that its answer, its internal errors and the log carry.
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Request-Id", rand.Text())
-		next.ServeHTTP(w, r)
+		id := rand.Text()
+		w.Header().Set("Request-Id", id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
 	})
 }
 
 // fromHereOnly refuses what a web page elsewhere could make a browser on this machine send: a foreign Host
-// (DNS rebinding), a foreign Origin, and cross-site requests of any kind but opening a page. Without tokens
-// this is all that stands between a malicious page and the graph.
+// (DNS rebinding), a foreign Origin, and requests from other sites and ports of any kind but opening the
+// explorer. Without tokens this is all that stands between a malicious page and the graph.
 func fromHereOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		origin := r.Header.Get("Origin")
 		switch {
 		case !isLoopbackHost(r.Host):
 			problem(w, http.StatusMisdirectedRequest, "this service answers to loopback addresses only")
-		case origin != "" && origin != "http://"+r.Host:
+		case origin != "" && !strings.EqualFold(origin, "http://"+r.Host):
 			problem(w, http.StatusForbidden, "requests from other origins are refused")
-		case site == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate":
+		case isForeign(r) && !opensExplorer(r):
 			problem(w, http.StatusForbidden, "requests from other sites are refused")
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// isForeign reports whether a page of another origin made the browser send this. A site is a name without its
+// port, so any other program's page on this machine is of the same site.
+func isForeign(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
+}
+
+// opensExplorer reports whether a link or bookmark opens the explorer.
+func opensExplorer(r *http.Request) bool {
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	page := r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/assets/")
+	return read && page && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 }
 
 func isLoopbackHost(hostPort string) bool {
@@ -77,7 +100,7 @@ func isLoopbackHost(hostPort string) bool {
 		return false
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
-	return u.Hostname() == "localhost" || (err == nil && ip.IsLoopback())
+	return strings.EqualFold(u.Hostname(), "localhost") || (err == nil && ip.IsLoopback())
 }
 
 // problem answers with a small JSON error; the text is ours and never the caller's.

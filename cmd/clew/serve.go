@@ -96,8 +96,8 @@ func listenLoopback(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// Timeouts of the HTTP server. Reading and writing bodies have none of their own: an import may take long;
-// each handler bounds its work.
+// Timeouts of the HTTP server. Reading and writing bodies have none here: an import may take long; each handler
+// bounds its own.
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
@@ -106,9 +106,18 @@ const (
 
 // serveHTTP serves until ctx ends, then lets requests in flight finish for stopTimeout.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	return serveUntil(ctx, l, h, log, stopTimeout)
+}
+
+// serveUntil serves until ctx ends, which is no error. What is then in flight may finish for a while; what is left
+// has its context ended and its connection closed.
+func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, patience time.Duration) error {
+	requests, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context { return requests },
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -117,10 +126,13 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	stopping, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := server.Shutdown(stopping); err != nil {
-		return errors.Join(fmt.Errorf("stopping: %w", err), server.Close())
+	if err := server.Shutdown(stopping); err == nil {
+		return nil
 	}
+	log.Warn("stopping: requests were cut short", "after", patience)
+	giveUp()
+	_ = server.Close() // the listener is closed already, and of connections nobody waits for the error
 	return nil
 }

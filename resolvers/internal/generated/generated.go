@@ -582,6 +582,8 @@ enum BlastRadiusLimit {
   edges
   "Time ran out."
   deadline
+  "The incident has more alerts than a question starts from."
+  sources
 }
 
 "A span of time, open where a bound is left out."
@@ -639,7 +641,10 @@ type Query {
     "In which order."
     orderBy: ListOrder! = newestCreated
   ): IncidentConnection!
-  "One incident as it is stored, null where there is none of this id. One that was merged has the status redirected and redirectsTo."
+  """
+  One incident as it is stored, null where there is none of this id. One that was merged has the status
+  redirected and redirectsTo.
+  """
   incident("Its decimal number." id: ID!): Incident
   "The alerts that meet the filter."
   alerts(
@@ -652,19 +657,40 @@ type Query {
   ): AlertConnection!
   "One alert, null where there is none of this id."
   alert("Its id here, alert_ and 24 characters." id: ID!): Alert
-  "One entity, null where there is none of this id. Ids that it had earlier, before it was joined with another, find it too."
+  """
+  One entity, null where there is none of this id. Ids that it had earlier, before it was joined with another,
+  find it too.
+  """
   entity("Its id, the kind and 24 characters, such as device_aaaabbbbccccddddeeeeffff." id: ID!): Entity
   "Anything that has an id, null where there is none: an incident, an alert or an entity."
   node("The id." id: ID!): Node
-  "An incident as a story: its steps in order of time. NOT_FOUND where there is no such incident. Incident.attackStory tells also how it came in."
+  """
+  An incident as a story: its steps in order of time. NOT_FOUND where there is no such incident.
+  Incident.attackStory tells also how it came in.
+  """
   attackStory("The incident's decimal number." incident: ID!): [AttackStoryStep!]!
-  "Everything an attacker could reach from the start, in time: a relation counts only if it could be used after he had arrived. Exactly one of from and incident must be given."
+  """
+  Everything an attacker could reach from the start, in time: a relation counts only if it could be used after
+  he had arrived. Exactly one of from and incident must be given.
+  """
   blastRadius(
     "What the attacker holds, 1 to 100 entities."
     from: [ID!]
     "Start from this incident instead: from what its evidence says the attacker may hold."
     incident: ID
-    "How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds the start; by default the incident's first activity, or since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds the start; by default the incident's first activity, or since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
   ): BlastRadius!
 }
 
@@ -700,7 +726,7 @@ type IncidentConnection {
   totalCountCapped: Boolean!
 }
 
-"One item of a IncidentConnection."
+"One item of an IncidentConnection."
 type IncidentEdge {
   "Where this item stands in the list; opaque, good for this list and caller only."
   cursor: String!
@@ -722,7 +748,7 @@ type AlertConnection {
   totalCountCapped: Boolean!
 }
 
-"One item of a AlertConnection."
+"One item of an AlertConnection."
 type AlertEdge {
   "Where this item stands in the list; opaque, good for this list and caller only."
   cursor: String!
@@ -744,7 +770,7 @@ type EntityConnection {
   totalCountCapped: Boolean!
 }
 
-"One item of a EntityConnection."
+"One item of an EntityConnection."
 type EntityEdge {
   "Where this item stands in the list; opaque, good for this list and caller only."
   cursor: String!
@@ -855,15 +881,53 @@ type Incident implements Node {
   "The incident it became part of, null where it stands for itself."
   redirectsTo: Incident
   "Its alerts, oldest created first; none for a redirected one."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
-  "The entities that the evidence of its alerts is about or mentions, in order of id. Of an incident with more than 10000 alerts those of the oldest 10000."
-  entities("Only of these kinds; by default all." kinds: [EntityKind!], "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): EntityConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
+  """
+  The entities that the evidence of its alerts is about or mentions, in order of id. Of an incident with more
+  than 10000 alerts those of the oldest 10000.
+  """
+  entities(
+    "Only of these kinds; by default all."
+    kinds: [EntityKind!]
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): EntityConnection!
   "Why its alerts belong together: with any of these gone it may fall apart."
-  links("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): LinkConnection!
+  links(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): LinkConnection!
   "It as a story, in steps. Read for each incident by itself."
   attackStory: AttackStory!
-  "What an attacker could reach from what its evidence says he may hold: devices, identities and mailboxes, apart from those that were only looked at, attacked or protected, and malicious messages and files. Of a redirected incident that of the one it points to. Worked out for each incident by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds them; by default since the incident's first activity." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  """
+  What an attacker could reach from what its evidence says he may hold: devices, identities and mailboxes,
+  apart from those that were only looked at, attacked or protected, and malicious messages and files. Of a
+  redirected incident that of the one it points to. Worked out for each incident by itself.
+  """
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds them; by default since the incident's first activity."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
 }
 
 "Why two alerts are one incident."
@@ -986,8 +1050,10 @@ type Alert implements Node {
   customDetails: JSON
   "Further data of the product, by name."
   additionalData: JSON
-  "What it is about, in the source's order."
+  "What it is about, in the source's order; of more than 500 the first 500, see evidenceCount."
   evidence: [Evidence!]!
+  "How much evidence it has, what is not listed included."
+  evidenceCount: Int!
   "The format it was read from, such as graph or sentinel."
   format: String
   "The record as the source wrote it, without its evidence."
@@ -1014,7 +1080,10 @@ interface Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
 }
 
@@ -1038,7 +1107,10 @@ type DeviceEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id in Defender for Endpoint."
   mdeDeviceId: String
@@ -1106,7 +1178,10 @@ type UserEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The account."
   userAccount: UserAccount
@@ -1134,7 +1209,10 @@ type MailboxEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its name."
   displayName: String
@@ -1166,7 +1244,10 @@ type AnalyzedMessageEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id in Exchange, the same for all copies."
   networkMessageId: String
@@ -1226,7 +1307,10 @@ type MailClusterEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "What they have in common, by name."
   clusterBy: String
@@ -1262,7 +1346,10 @@ type FileEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The file."
   fileDetails: FileDetails
@@ -1292,7 +1379,10 @@ type ProcessEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its number on the device."
   processId: Long
@@ -1336,7 +1426,10 @@ type IpEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The address."
   ipAddress: String
@@ -1368,7 +1461,10 @@ type UrlEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The URL."
   url: String
@@ -1394,7 +1490,10 @@ type RegistryKeyEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The hive."
   registryHive: String
@@ -1422,7 +1521,10 @@ type RegistryValueEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The hive."
   registryHive: String
@@ -1458,7 +1560,10 @@ type SecurityGroupEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id in Microsoft Entra."
   securityGroupId: String
@@ -1494,7 +1599,10 @@ type CloudApplicationEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its number in Defender for Cloud Apps."
   appId: Long
@@ -1530,7 +1638,10 @@ type OauthApplicationEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its application id."
   appId: String
@@ -1562,7 +1673,10 @@ type ServicePrincipalEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its object id."
   servicePrincipalObjectId: String
@@ -1598,7 +1712,10 @@ type MalwareEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its name."
   name: String
@@ -1630,7 +1747,10 @@ type CloudLogonSessionEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id."
   sessionId: String
@@ -1672,7 +1792,10 @@ type CloudLogonRequestEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id."
   requestId: String
@@ -1698,7 +1821,10 @@ type HostLogonSessionEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id."
   sessionId: String
@@ -1732,7 +1858,10 @@ type DnsEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The name."
   domainName: String
@@ -1764,7 +1893,10 @@ type NetworkConnectionEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The protocol (protocolType)."
   protocol: String
@@ -1798,7 +1930,10 @@ type MailboxConfigurationEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id."
   configurationId: String
@@ -1834,7 +1969,10 @@ type AzureResourceEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id."
   resourceId: String
@@ -1864,7 +2002,10 @@ type AmazonResourceEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The account."
   amazonAccountId: String
@@ -1896,7 +2037,10 @@ type GoogleCloudResourceEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The project."
   projectId: String
@@ -1934,7 +2078,10 @@ type FileHashEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "The algorithm (fileHashAlgorithm)."
   algorithm: String
@@ -1962,7 +2109,10 @@ type ActiveDirectoryDomainEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its name."
   activeDirectoryDomainName: String
@@ -1990,7 +2140,10 @@ type ContainerEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
   "Its id."
   containerId: String
@@ -2024,7 +2177,10 @@ type OtherEvidence implements Evidence {
   remediationStatusDetails: String
   "The entity it is about; null where it has no key, and for evidence inside other evidence."
   entity: Entity
-  "The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside other evidence."
+  """
+  The whole of it in the shape of Microsoft Graph Security, unknown fields included; null for evidence inside
+  other evidence.
+  """
   raw: JSON
 }
 
@@ -2158,14 +2314,47 @@ interface Entity implements Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
 }
 
 "A computer, phone or other device."
@@ -2190,14 +2379,47 @@ type Device implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id in Defender for Endpoint."
   mdeDeviceId: String
   "Its id in Microsoft Entra."
@@ -2246,14 +2468,47 @@ type Identity implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its object id in Microsoft Entra."
   azureAdUserId: String
   "Its security identifier."
@@ -2286,14 +2541,47 @@ type Mailbox implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its primary address."
   primaryAddress: String
   "Its owner's user principal name."
@@ -2322,14 +2610,47 @@ type MailMessage implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id in Exchange, the same for all copies."
   networkMessageId: String
   "Its Message-ID."
@@ -2370,14 +2691,47 @@ type MailCluster implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "What they have in common, by name."
   clusterBy: String
   "What they have in common, by value."
@@ -2410,14 +2764,47 @@ type File implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "SHA-256 of its content, hexadecimal."
   sha256: String
   "SHA-1 of its content, hexadecimal."
@@ -2458,14 +2845,47 @@ type Process implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its number on the device."
   processId: Long
   "Its command line."
@@ -2496,14 +2916,47 @@ type IpAddress implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "The address, where it is public."
   ipAddress: String
   "The address, where it is private, shared or link-local."
@@ -2534,14 +2987,47 @@ type Url implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "The URL."
   url: String
 }
@@ -2568,14 +3054,47 @@ type Domain implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "The name."
   domainName: String
 }
@@ -2602,14 +3121,47 @@ type RegistryKey implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "The hive."
   registryHive: String
   "The key."
@@ -2638,14 +3190,47 @@ type RegistryValue implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "The hive."
   registryHive: String
   "The key."
@@ -2680,14 +3265,47 @@ type SecurityGroup implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id in Microsoft Entra."
   securityGroupId: String
   "Its object GUID in Active Directory."
@@ -2720,14 +3338,47 @@ type CloudApplication implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its number in Defender for Cloud Apps."
   appId: String
   "The number of the instance."
@@ -2758,14 +3409,47 @@ type OauthApplication implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its application id."
   appId: String
   "Its object id."
@@ -2796,14 +3480,47 @@ type ServicePrincipal implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its object id."
   servicePrincipalObjectId: String
   "The application's id."
@@ -2836,14 +3553,47 @@ type CloudResource implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id."
   resourceId: String
   "Its name."
@@ -2874,14 +3624,47 @@ type Software implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id."
   softwareId: String
   "Its name."
@@ -2914,14 +3697,47 @@ type Vulnerability implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its CVE id."
   cveId: String
 }
@@ -2948,14 +3764,47 @@ type Indicator implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its STIX id."
   stixId: String
   "Its STIX pattern."
@@ -2984,14 +3833,47 @@ type LogonSession implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id on the device."
   sessionId: String
   "When it began."
@@ -3022,14 +3904,47 @@ type CloudSession implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id."
   sessionId: String
   "The user agent."
@@ -3064,14 +3979,47 @@ type Campaign implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its STIX id."
   stixId: String
   "Its name."
@@ -3100,14 +4048,47 @@ type ThreatActor implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its STIX id."
   stixId: String
   "Its name."
@@ -3136,14 +4117,47 @@ type Malware implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its STIX id."
   stixId: String
   "Its name."
@@ -3174,14 +4188,47 @@ type Technique implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its ATT&CK id."
   techniqueId: String
   "Its name."
@@ -3210,14 +4257,47 @@ type Container implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id."
   containerId: String
   "Its name."
@@ -3246,14 +4326,47 @@ type OtherEntity implements Entity & Node {
   criticality: Criticality!
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
-  "The one entity that correlation, story and blast radius take for the same thing; null where there is none or several."
+  """
+  The one entity that correlation, story and blast radius take for the same thing; null where there is none or
+  several.
+  """
   sameAs: Entity
   "Alerts with evidence about it, oldest created first. Its totalCount is counted for each entity by itself."
-  alerts("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): AlertConnection!
+  alerts(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): AlertConnection!
   "What it is related to, in order of relation and id."
-  neighbors("Only over these relations; by default all." kinds: [EdgeKind!], "Which way." direction: Direction! = both, "As of this instant instead of now." asOf: DateTime, "How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): NeighborConnection!
+  neighbors(
+    "Only over these relations; by default all."
+    kinds: [EdgeKind!]
+    "Which way."
+    direction: Direction! = both
+    "As of this instant instead of now."
+    asOf: DateTime
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): NeighborConnection!
   "What an attacker who holds it could reach. Worked out for each entity by itself."
-  blastRadius("How many hops at most, 1 to 6." maxHops: Int = 3, "Since when the attacker holds it; by default since ever." at: DateTime, "Answer as of this instant instead of now: what was first seen later is left out." asOf: DateTime, "Walk through hubs too, entities that so many share that sharing them says little." throughHubs: Boolean = false, "What counts as a target; by default the assets: devices, identities, mailboxes, applications, service principals, cloud resources and containers." targetKinds: [EntityKind!]): BlastRadius!
+  blastRadius(
+    "How many hops at most, 1 to 6."
+    maxHops: Int = 3
+    "Since when the attacker holds it; by default since ever."
+    at: DateTime
+    "Answer as of this instant instead of now: what was first seen later is left out."
+    asOf: DateTime
+    "Walk through hubs too, entities that so many share that sharing them says little."
+    throughHubs: Boolean = false
+    """
+    What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+    principals, cloud resources and containers.
+    """
+    targetKinds: [EntityKind!]
+  ): BlastRadius!
   "Its id."
   otherId: String
 }
@@ -3365,7 +4478,12 @@ type BlastRadius {
   "What he starts from."
   sources: [Entity!]!
   "The targets, by hops, arrival and id."
-  targets("How many at most, 1 to 500." first: Int = 50, "Continue behind this cursor of the same list." after: String): BlastRadiusTargetConnection!
+  targets(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): BlastRadiusTargetConnection!
   "Hubs that were reached and not walked through, in order of id, at most 100."
   hubs: [BlastRadiusHub!]!
   "Whether this is all there is."
@@ -3585,6 +4703,8 @@ func (ec *executionContext) childFields_Alert(ctx context.Context, field graphql
 		return ec.fieldContext_Alert_additionalData(ctx, field)
 	case "evidence":
 		return ec.fieldContext_Alert_evidence(ctx, field)
+	case "evidenceCount":
+		return ec.fieldContext_Alert_evidenceCount(ctx, field)
 	case "format":
 		return ec.fieldContext_Alert_format(ctx, field)
 	case "source":
@@ -9432,7 +10552,7 @@ func (ec *executionContext) _Alert_evidence(ctx context.Context, field graphql.C
 			return ec.fieldContext_Alert_evidence(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Evidence()
+			return obj.Evidence(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []model.Evidence) graphql.Marshaler {
@@ -9453,6 +10573,29 @@ func (ec *executionContext) fieldContext_Alert_evidence(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Alert_evidenceCount(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Alert_evidenceCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EvidenceCount(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Alert_evidenceCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Alert", field, true, false, "Int")
 }
 
 func (ec *executionContext) _Alert_format(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
@@ -41283,7 +42426,13 @@ func (ec *executionContext) _Alert(ctx context.Context, sel ast.SelectionSet, ob
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "evidence":
-			out.Values[i] = ec._Alert_evidence(ctx, field, obj)
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Alert_evidence(ctx, field, obj)
+				})
+		case "evidenceCount":
+			out.Values[i] = ec._Alert_evidenceCount(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

@@ -119,9 +119,12 @@ func (a *Alert) Incident(ctx context.Context) (*Incident, error) {
 	return found[a.Alert.Incident], err
 }
 
-// Evidence is what it is about.
-func (a *Alert) Evidence() ([]Evidence, error) {
-	all, err := together(a.in, "evidence", func() ([][]Evidence, error) { return readEvidences(a.in.Session, a.in.rows), nil })
+// EvidenceCount is how much of it there is.
+func (a *Alert) EvidenceCount() int { return len(a.Alert.Evidence) }
+
+// Evidence is what it is about, MaxEvidence at most.
+func (a *Alert) Evidence(ctx context.Context) ([]Evidence, error) {
+	all, err := together(a.in, "evidence", func() ([][]Evidence, error) { return readEvidences(ctx, a.in.Session, a.in.rows) })
 	if err != nil {
 		return nil, err
 	}

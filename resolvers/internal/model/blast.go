@@ -23,7 +23,7 @@ type Reach struct {
 
 // question is the reach from these sources; by default since start. The error wraps graph.ErrInvalid.
 func (r Reach) question(sources []graph.ID, start time.Time) (traverse.Question, error) {
-	q := traverse.Question{Sources: sources, Start: start, AsOf: instantOf(r.AsOf), TargetKinds: orAny(r.TargetKinds)}
+	q := traverse.Question{Sources: sources, Start: start, AsOf: instantOf(r.AsOf), TargetKinds: distinct(r.TargetKinds)}
 	if r.MaxHops != nil {
 		if *r.MaxHops < 1 || *r.MaxHops > traverse.MaxHops {
 			return q, fmt.Errorf("%w: maxHops is %d, 1 to %d are possible", graph.ErrInvalid, *r.MaxHops, traverse.MaxHops)
@@ -87,8 +87,7 @@ func (i *Incident) blast(ctx context.Context, r Reach) (*BlastRadius, error) {
 	if errors.Is(err, traverse.ErrNoAssets) {
 		answer, err = traverse.Answer{Completeness: traverse.Completeness{Complete: true}}, nil
 	}
-	q.Sources = answer.Sources
-	return &BlastRadius{answer, i.in.Session, listName("BlastRadius.targets", q)}, err
+	return &BlastRadius{answer, i.in.Session, listName("BlastRadius.targets", i.Incident.ID, q)}, err
 }
 
 func (s *Session) blast(ctx context.Context, sources []graph.ID, start time.Time, r Reach) (*BlastRadius, error) {

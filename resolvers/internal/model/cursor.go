@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -44,7 +45,8 @@ func (c Cursors) seal(v graph.View, list string, sortKey []byte) string {
 // open returns the sort key, which must have size bytes. The error is ErrCursor.
 func (c Cursors) open(v graph.View, list, cursor string, size int) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(b) < macSize || (size != anySize && len(b) != macSize+size) {
+	if err != nil || strings.ContainsAny(cursor, "\r\n") || // which the decoder would skip
+		len(b) < macSize || (size != anySize && len(b) != macSize+size) {
 		return nil, ErrCursor
 	}
 	for _, key := range c.keys {

@@ -76,7 +76,7 @@ func writeName(v string, known []string) graphql.Marshaler {
 func readName[T ~string](v any) (T, error) {
 	s, ok := v.(string)
 	if !ok {
-		return "", fmt.Errorf("%w: an enumeration's value is a name", graph.ErrInvalid)
+		return "", fmt.Errorf("%w: an enumeration's value is one of its names, and null is none: leave it out instead", graph.ErrInvalid)
 	}
 	return T(s), nil
 }

@@ -48,18 +48,25 @@ func (b *EvidenceBase) Entity(ctx context.Context) (Entity, error) {
 	return found[b.own.Entity], err
 }
 
-// readEvidences reads the bodies of all the alerts' evidence, as siblings.
-func readEvidences(s *Session, alerts []*Alert) [][]Evidence {
+// MaxEvidence bounds the evidence that is answered of one alert.
+const MaxEvidence = 500
+
+// readEvidences reads the bodies of all the alerts' evidence, as siblings. Errors: those of charged.
+func readEvidences(ctx context.Context, s *Session, alerts []*Alert) ([][]Evidence, error) {
 	in := newSiblings[Evidence](s, nil)
 	out := make([][]Evidence, len(alerts))
 	for i, a := range alerts {
-		for _, e := range a.Alert.Evidence {
+		first := a.Alert.Evidence[:min(len(a.Alert.Evidence), MaxEvidence)]
+		if err := charged(ctx, len(first)); err != nil {
+			return nil, err
+		}
+		for _, e := range first {
 			v := readEvidence(e)
 			v.base().in = in
 			out[i], in.rows = append(out[i], v), append(in.rows, v)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // readEvidence reads a body into its type. A field of another JSON type than the schema's stays empty: the

@@ -1,7 +1,9 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/clew-security/clew/graph"
@@ -36,8 +38,8 @@ func (f *IncidentFilter) Query(order graph.TickOrder) (graph.IncidentQuery, erro
 		f = &IncidentFilter{}
 	}
 	q := graph.IncidentQuery{
-		Activity: f.Activity.window(), Severities: orAny(f.Severities), Statuses: orAny(f.Statuses),
-		Sources: orAny(f.ServiceSources),
+		Activity: f.Activity.window(), Severities: distinct(f.Severities), Statuses: distinct(f.Statuses),
+		Sources: distinct(f.ServiceSources),
 		Paging:  graph.Paging{Order: order, Created: f.Created.ticks(), Updated: f.Updated.ticks()},
 	}
 	return q, atMost(len(q.Severities), len(q.Statuses), len(q.Sources))
@@ -49,8 +51,8 @@ func (f *AlertFilter) Query(order graph.TickOrder) (graph.AlertQuery, error) {
 		f = &AlertFilter{}
 	}
 	q := graph.AlertQuery{
-		Activity: f.Activity.window(), Severities: orAny(f.Severities), Statuses: orAny(f.Statuses),
-		Sources: orAny(f.ServiceSources),
+		Activity: f.Activity.window(), Severities: distinct(f.Severities), Statuses: distinct(f.Statuses),
+		Sources: distinct(f.ServiceSources),
 		Paging:  graph.Paging{Order: order, Created: f.Created.ticks(), Updated: f.Updated.ticks()},
 	}
 	if err := atMost(len(q.Severities), len(q.Statuses), len(q.Sources)); err != nil {
@@ -61,13 +63,15 @@ func (f *AlertFilter) Query(order graph.TickOrder) (graph.AlertQuery, error) {
 		return q, err
 	}
 	q.Incidents, err = parseAll(f.Incidents, graph.ParseIncidentID)
+	slices.SortFunc(q.Entities, graph.ID.Compare)
+	slices.Sort(q.Incidents)
 	return q, err
 }
 
 // ParseIDs reads entity ids; none for none. The error wraps graph.ErrInvalid.
 func ParseIDs(texts []string) ([]graph.ID, error) { return parseAll(texts, graph.ParseID) }
 
-func parseAll[T any](texts []string, parse func(string) (T, error)) ([]T, error) {
+func parseAll[T comparable](texts []string, parse func(string) (T, error)) ([]T, error) {
 	if err := atMost(len(texts)); err != nil {
 		return nil, err
 	}
@@ -77,7 +81,9 @@ func parseAll[T any](texts []string, parse func(string) (T, error)) ([]T, error)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, v)
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
 	}
 	return out, nil
 }
@@ -109,10 +115,13 @@ func (r *TimeRange) ticks() graph.TickRange {
 	return out
 }
 
-// orAny takes an empty list for no condition.
-func orAny[T any](list []T) []T {
+// distinct sorts a list and leaves out what is in it again, so that lists which mean the same are the same; an
+// empty one is no condition.
+func distinct[T cmp.Ordered](list []T) []T {
 	if len(list) == 0 {
 		return nil
 	}
-	return list
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
 }

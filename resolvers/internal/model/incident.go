@@ -72,7 +72,7 @@ func (s *Session) Incident(ctx context.Context, id graph.IncidentID) (*Incident,
 
 // incidentsByID reads incidents, in any number, as siblings.
 func (s *Session) incidentsByID(ctx context.Context, ids []graph.IncidentID) (map[graph.IncidentID]*Incident, error) {
-	list, err := inChunks(ids, func(part []graph.IncidentID) ([]graph.Incident, error) {
+	list, err := inChunks(ctx, ids, func(part []graph.IncidentID) ([]graph.Incident, error) {
 		page, err := s.Reader.Incidents(ctx, s.View, graph.IncidentQuery{IDs: part})
 		return page.Items, err
 	})

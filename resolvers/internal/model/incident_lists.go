@@ -77,6 +77,7 @@ func alertPages(s *Session, lists [][]graph.Alert, p paging, list func(int) stri
 
 // Entities that the evidence of the incident's alerts is about or mentions, in order of id.
 func (i *Incident) Entities(ctx context.Context, kinds []graph.Kind, first *int32, after *string) (*EntityConnection, error) {
+	kinds = distinct(kinds)
 	p, err := i.in.paging(listName("Incident.entities", i.ID, kinds), idSize, first, after)
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func (h *neighborhood) trim() {
 
 // Neighbors are what the entity is related to.
 func (b *EntityBase) Neighbors(ctx context.Context, kinds []graph.EdgeKind, direction graph.Direction, asOf *time.Time, first *int32, after *string) (*NeighborConnection, error) {
-	q := graph.EdgeQuery{Kinds: orAny(kinds), Direction: direction, AsOf: instantOf(asOf)}
+	q := graph.EdgeQuery{Kinds: distinct(kinds), Direction: direction, AsOf: instantOf(asOf)}
 	name := listName("Entity.neighbors", q)
 	p, err := b.in.paging(name+b.ID().String(), neighborSize, first, after)
 	if err != nil {
@@ -158,6 +158,9 @@ func fixed(c count) func(context.Context) (count, error) {
 	return func(context.Context) (count, error) { return c, nil }
 }
 
+// edgesPerRow is how many edges walked are charged as one row: less is kept of them.
+const edgesPerRow = 8
+
 func (s *Session) neighborhoods(ctx context.Context, rows []Entity, q graph.EdgeQuery, p paging) ([]*neighborhood, error) {
 	hoods, at := make([]*neighborhood, len(rows)), map[graph.ID]*neighborhood{}
 	for i, r := range rows {
@@ -165,7 +168,11 @@ func (s *Session) neighborhoods(ctx context.Context, rows []Entity, q graph.Edge
 		at[r.base().ID()] = hoods[i]
 		q.Nodes = append(q.Nodes, r.base().ID())
 	}
+	n := 0
 	for e, err := range s.Reader.Edges(ctx, s.View, q) {
+		if n++; err == nil && n%edgesPerRow == 0 {
+			err = charged(ctx, 1)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -8,10 +8,13 @@ import (
 )
 
 // inChunks asks for ids a page at a time.
-func inChunks[I, T any](ids []I, ask func([]I) ([]T, error)) ([]T, error) {
+func inChunks[I, T any](ctx context.Context, ids []I, ask func([]I) ([]T, error)) ([]T, error) {
 	var out []T
 	for part := range slices.Chunk(ids, graph.MaxPage) {
 		found, err := ask(part)
+		if err == nil {
+			err = charged(ctx, len(found))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +40,7 @@ func same[T any](v T) T { return v }
 
 // entitiesByID reads entities, in any number, as siblings: what an earlier id finds stands under that id too.
 func (s *Session) entitiesByID(ctx context.Context, ids []graph.ID) (map[graph.ID]Entity, error) {
-	found, err := inChunks(ids, func(part []graph.ID) ([]graph.Entity, error) {
+	found, err := inChunks(ctx, ids, func(part []graph.ID) ([]graph.Entity, error) {
 		return s.Reader.Entities(ctx, s.View, graph.EntityQuery{IDs: part})
 	})
 	if err != nil {
@@ -71,7 +74,7 @@ func (s *Session) entityLists(ctx context.Context, ids [][]graph.ID) ([][]Entity
 
 // alertLists reads the alerts that each row names; unknown ones are left out.
 func (s *Session) alertLists(ctx context.Context, ids [][]graph.ID) ([][]*Alert, error) {
-	list, err := inChunks(idsOf(slices.Concat(ids...), same), func(part []graph.ID) ([]graph.Alert, error) {
+	list, err := inChunks(ctx, idsOf(slices.Concat(ids...), same), func(part []graph.ID) ([]graph.Alert, error) {
 		page, err := s.Reader.Alerts(ctx, s.View, graph.AlertQuery{IDs: part})
 		return page.Items, err
 	})
@@ -116,13 +119,17 @@ func (s *Session) spread(ctx context.Context, p parents, n int, after graph.Tick
 		if err != nil {
 			return nil, err
 		}
+		held := 0
 		for _, a := range page.Items {
 			after = a.Created
 			for _, i := range p.of(a) {
 				if len(got[i]) < n {
-					got[i] = append(got[i], a)
+					got[i], held = append(got[i], a), held+1
 				}
 			}
+		}
+		if err := charged(ctx, held); err != nil {
+			return nil, err
 		}
 		open = slices.DeleteFunc(open, func(i int) bool { return len(got[i]) >= n })
 		if !page.More {

@@ -48,6 +48,9 @@ func words(list []string) []Word {
 	return out
 }
 
+// ErrInt: a number that no Int is.
+var ErrInt = fmt.Errorf("%w: an Int is a whole number of 32 bits, written without point and exponent", graph.ErrInvalid)
+
 // MarshalInt32 writes an Int, which in GraphQL has 32 bits.
 func MarshalInt32(n int32) graphql.Marshaler { return graphql.MarshalInt32(n) }
 
@@ -59,7 +62,7 @@ func UnmarshalInt32(v any) (int32, error) {
 	}
 	n, err := graphql.UnmarshalInt32(v)
 	if err != nil {
-		return 0, fmt.Errorf("%w: an Int is a whole number of 32 bits", graph.ErrInvalid)
+		return 0, ErrInt
 	}
 	return n, nil
 }
@@ -97,6 +100,13 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 	})
 }
 
+// The years of a DateTime in input: from the epoch of Windows' clocks to the last that RFC 3339 can write. The
+// zero instant, in the domain one that is not given, lies outside.
+const (
+	firstYear = 1601
+	lastYear  = 9999
+)
+
 // UnmarshalDateTime reads a DateTime; null is the zero instant. The error wraps graph.ErrInvalid.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	if v == nil {
@@ -106,6 +116,9 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
 		return t, fmt.Errorf("%w: a DateTime is written as 2026-03-02T08:15:30Z", graph.ErrInvalid)
+	}
+	if year := t.UTC().Year(); year < firstYear || year > lastYear {
+		return t, fmt.Errorf("%w: a DateTime lies in the years %d to %d in UTC", graph.ErrInvalid, firstYear, lastYear)
 	}
 	return graph.Micro(t), nil
 }
