@@ -130,10 +130,15 @@ func (b Batch) Validate() error {
 }
 
 func (b Batch) checkRest() error {
+	documents := map[DocumentKey]bool{}
 	for i, d := range b.Documents {
 		if d.Collection == "" || d.Key == "" {
 			return fmt.Errorf("%w: document %d has no collection or key", ErrInvalid, i)
 		}
+		if documents[d.DocumentKey] {
+			return fmt.Errorf("%w: document %d has the key of an earlier one", ErrInvalid, i)
+		}
+		documents[d.DocumentKey] = true
 	}
 	for i, x := range b.Expect {
 		set := 0

@@ -109,6 +109,26 @@ func (f Facts) Equal(g Facts) bool {
 		})
 }
 
+// Knows reports whether merging g would change nothing.
+func (f Facts) Knows(g Facts) bool {
+	for _, k := range g.Keys {
+		if !slices.Contains(f.Keys, k) {
+			return false
+		}
+	}
+	for _, s := range g.Sources {
+		if !slices.Contains(f.Sources, s) {
+			return false
+		}
+	}
+	for name, p := range g.Properties {
+		if old, ok := f.Properties[name]; !ok || p.newer(old) {
+			return false
+		}
+	}
+	return EarlierKnown(f.FirstSeen, g.FirstSeen).Equal(f.FirstSeen) && Later(f.LastSeen, g.LastSeen).Equal(f.LastSeen)
+}
+
 func (p Property) newer(old Property) bool {
 	if c := p.ObservedAt.Compare(old.ObservedAt); c != 0 {
 		return c > 0

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 // valueVersion leads every value that has a shape; another one is refused, not guessed at.
@@ -28,29 +29,20 @@ func open(v []byte) ([]byte, error) {
 	return v[1:], nil
 }
 
-// tenantRow is where a tenant stands.
-type tenantRow struct {
-	graph.Position
-	// Next is the number of incidents ever created.
-	Next graph.IncidentID
-	// Trimmed is the newest revision whose Change was trimmed.
-	Trimmed graph.Revision
-}
-
-func (t tenantRow) encode() []byte {
+func encodeTenant(t rules.Tenant) []byte {
 	return appendNumbers([]byte{valueVersion}, uint64(t.Revision), uint64(t.Clock), uint64(t.Alerts), uint64(t.Entities),
 		uint64(t.Edges), uint64(t.Incidents), uint64(t.Next), uint64(t.Trimmed))
 }
 
-func (t *tenantRow) decode(v []byte) error {
+func decodeTenant(v []byte) (t rules.Tenant, err error) {
 	n, _, err := readNumbers(v, 8)
 	if err != nil {
-		return err
+		return t, err
 	}
 	t.Revision, t.Clock = graph.Revision(n[0]), graph.Tick(n[1])
 	t.Alerts, t.Entities, t.Edges, t.Incidents = int(n[2]), int(n[3]), int(n[4]), int(n[5])
 	t.Next, t.Trimmed = graph.IncidentID(n[6]), graph.Revision(n[7])
-	return nil
+	return t, nil
 }
 
 // nodeRow stands for one node.

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 func TestSightingComesBackAsItWasWritten(t *testing.T) {
@@ -65,15 +66,14 @@ func FuzzDecode(f *testing.F) {
 	id := graph.NewID(graph.KindDevice, "d")
 	f.Add(encodeSighting(graph.Sighting{FirstSeen: epoch, LastSeen: epoch, EndedAt: epoch, Source: "s"}))
 	f.Add(encodeChange(graph.Change{Entities: []graph.ID{id}, Alerts: []graph.ID{id}, Incidents: []graph.IncidentID{1}}))
-	f.Add(tenantRow{Position: graph.Position{Revision: 300, Clock: graph.TickOf(epoch)}}.encode())
+	f.Add(encodeTenant(rules.Tenant{Position: graph.Position{Revision: 300, Clock: graph.TickOf(epoch)}}))
 	f.Add(nodeRow{7, 300}.encode())
 	f.Add(encodeDocument(300, []byte("value")))
 	f.Add([]byte{2, 0})
 	f.Fuzz(func(t *testing.T, value []byte) {
-		var row tenantRow
 		var node nodeRow
 		var alert graph.Alert
-		_ = row.decode(value)
+		_, _ = decodeTenant(value)
 		_ = node.decode(value)
 		_, _ = decodeRecord(value, &alert)
 		_, _, _ = decodeDocument(value)

@@ -2,27 +2,15 @@ package embedded
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
-
-// ends names one relation: between home ids as stored, or between nodes as shown.
-type ends struct {
-	from graph.ID
-	kind graph.EdgeKind
-	to   graph.ID
-}
-
-func (e ends) compare(o ends) int {
-	return cmp.Or(e.from.Compare(o.from), cmp.Compare(e.kind, o.kind), e.to.Compare(o.to))
-}
 
 // edgeReader reads edges within one call. It keeps one iterator over the sightings and the ids it resolved.
 type edgeReader struct {
@@ -50,7 +38,7 @@ func (r *edgeReader) nodeOf(id graph.ID) (graph.ID, error) {
 }
 
 // sightings calls found for all under the prefix, which is that of a key of tableEdge.
-func (r *edgeReader) sightings(prefix []byte, found func(at ends, s graph.Sighting) error) error {
+func (r *edgeReader) sightings(prefix []byte, found func(at rules.Ends, s graph.Sighting) error) error {
 	n := 0
 	for ok := r.it.SeekGE(prefix); ok && bytes.HasPrefix(r.it.Key(), prefix); ok = r.it.Next() {
 		if n++; n%256 == 0 && r.ctx.Err() != nil {
@@ -63,7 +51,7 @@ func (r *edgeReader) sightings(prefix []byte, found func(at ends, s graph.Sighti
 		key := r.keys.rest(r.it.Key())
 		s, err := decodeSighting(readID(key[33:]), value)
 		if err == nil {
-			err = found(ends{readID(key), graph.EdgeKind(key[16]), readID(key[17:])}, s)
+			err = found(rules.Ends{From: readID(key), Kind: graph.EdgeKind(key[16]), To: readID(key[17:])}, s)
 		}
 		if err != nil {
 			return err
@@ -89,7 +77,7 @@ func (v view) edges(q graph.EdgeQuery, yield func(graph.Edge, error) bool) (err 
 	if err != nil {
 		return err
 	}
-	same := v.sameness()
+	same := rules.NewSameness(v)
 	for _, id := range nodes {
 		out, err := r.at(id, q, same)
 		if err != nil {
@@ -123,7 +111,7 @@ func (r *edgeReader) all(q graph.EdgeQuery, yield func(graph.Edge, error) bool) 
 }
 
 // at lists the edges at one node, those that are derived included.
-func (r *edgeReader) at(id graph.ID, q graph.EdgeQuery, same sameness) ([]graph.Edge, error) {
+func (r *edgeReader) at(id graph.ID, q graph.EdgeQuery, same rules.Sameness) ([]graph.Edge, error) {
 	row, ok, err := r.node(id)
 	if err != nil || !ok {
 		return nil, err
@@ -132,38 +120,8 @@ func (r *edgeReader) at(id graph.ID, q graph.EdgeQuery, same sameness) ([]graph.
 	if err != nil || (q.Kinds != nil && !slices.Contains(q.Kinds, graph.EdgePossiblySame)) {
 		return out, err
 	}
-	derived, err := same.edges(id, q.Direction)
+	derived, err := same.Edges(id, q.Direction)
 	return append(out, derived...), err
-}
-
-// edges lists the possiblySameAs edges at a node that are followed.
-func (s sameness) edges(id graph.ID, d graph.Direction) (out []graph.Edge, err error) {
-	derived := func(from, to graph.ID) graph.Edge {
-		return graph.Edge{Kind: graph.EdgePossiblySame, From: from, To: to, Count: 1, Inferred: true}
-	}
-	if d&graph.Out != 0 {
-		to, err := s.sole(id)
-		if err != nil {
-			return nil, err
-		}
-		if !to.IsZero() {
-			out = append(out, derived(id, to))
-		}
-	}
-	if d&graph.In != 0 {
-		e, _, err := s.entity(id)
-		if err != nil {
-			return nil, err
-		}
-		from, err := s.followers(e)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range from {
-			out = append(out, derived(f, id))
-		}
-	}
-	return out, nil
 }
 
 // observed joins the sightings at all ids of a node, in order.
@@ -176,8 +134,8 @@ func (r *edgeReader) observed(id graph.ID, row nodeRow, q graph.EdgeQuery) ([]gr
 		}
 		atoms = append(atoms, members...)
 	}
-	groups := map[ends][]graph.Sighting{}
-	add := func(at ends, s graph.Sighting) error { return r.group(groups, at, s) }
+	groups := map[rules.Ends][]graph.Sighting{}
+	add := func(at rules.Ends, s graph.Sighting) error { return r.group(groups, at, s) }
 	for _, atom := range atoms {
 		if q.Direction&graph.Out != 0 {
 			if err := r.outgoing(atom, q.Kinds, add); err != nil {
@@ -191,8 +149,8 @@ func (r *edgeReader) observed(id graph.ID, row nodeRow, q graph.EdgeQuery) ([]gr
 		}
 	}
 	var out []graph.Edge
-	for _, k := range slices.SortedFunc(maps.Keys(groups), ends.compare) {
-		if e, ok := graph.JoinSightings(k.kind, k.from, k.to, groups[k], q.AsOf); ok {
+	for _, k := range slices.SortedFunc(maps.Keys(groups), rules.Ends.Compare) {
+		if e, ok := graph.JoinSightings(k.Kind, k.From, k.To, groups[k], q.AsOf); ok {
 			out = append(out, e)
 		}
 	}
@@ -200,20 +158,20 @@ func (r *edgeReader) observed(id graph.ID, row nodeRow, q graph.EdgeQuery) ([]gr
 }
 
 // group puts a sighting under its nodes. What joining made an edge from a node to itself is not shown.
-func (r *edgeReader) group(groups map[ends][]graph.Sighting, at ends, s graph.Sighting) (err error) {
-	if at.from, err = r.nodeOf(at.from); err != nil {
+func (r *edgeReader) group(groups map[rules.Ends][]graph.Sighting, at rules.Ends, s graph.Sighting) (err error) {
+	if at.From, err = r.nodeOf(at.From); err != nil {
 		return err
 	}
-	if at.to, err = r.nodeOf(at.to); err != nil {
+	if at.To, err = r.nodeOf(at.To); err != nil {
 		return err
 	}
-	if at.from != at.to {
+	if at.From != at.To {
 		groups[at] = append(groups[at], s)
 	}
 	return nil
 }
 
-func (r *edgeReader) outgoing(from graph.ID, kinds []graph.EdgeKind, found func(ends, graph.Sighting) error) error {
+func (r *edgeReader) outgoing(from graph.ID, kinds []graph.EdgeKind, found func(rules.Ends, graph.Sighting) error) error {
 	if kinds == nil {
 		return r.sightings(r.keys.of(tableEdge, from[:]), found)
 	}
@@ -225,7 +183,7 @@ func (r *edgeReader) outgoing(from graph.ID, kinds []graph.EdgeKind, found func(
 	return nil
 }
 
-func (r *edgeReader) incoming(to graph.ID, kinds []graph.EdgeKind, found func(ends, graph.Sighting) error) error {
+func (r *edgeReader) incoming(to graph.ID, kinds []graph.EdgeKind, found func(rules.Ends, graph.Sighting) error) error {
 	each := func(key, _ []byte) (bool, error) {
 		from, kind := readID(key[17:]), graph.EdgeKind(key[16])
 		return false, r.sightings(r.keys.edge(from, kind, to), found)
@@ -244,47 +202,4 @@ func (r *edgeReader) incoming(to graph.ID, kinds []graph.EdgeKind, found func(en
 // sortedKinds lists each kind once, so that no sighting counts twice.
 func sortedKinds(kinds []graph.EdgeKind) []graph.EdgeKind {
 	return slices.Compact(slices.Sorted(slices.Values(kinds)))
-}
-
-// neighbours lists the nodes at the other ends of an atom's edges.
-func (r *edgeReader) neighbours(atom graph.ID) ([]graph.ID, error) {
-	var out []graph.ID
-	err := r.outgoing(atom, nil, func(at ends, _ graph.Sighting) error {
-		out = append(out, at.to)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	in, err := r.ids(under(r.keys.of(tableReverse, atom[:])))
-	if err != nil {
-		return nil, err
-	}
-	return r.canonicals(append(out, in...))
-}
-
-// shown joins one edge between two nodes.
-func (r *edgeReader) shown(at ends) (graph.Edge, error) {
-	from, err := r.members(at.from)
-	if err != nil {
-		return graph.Edge{}, err
-	}
-	to, err := r.members(at.to)
-	if err != nil {
-		return graph.Edge{}, err
-	}
-	var all []graph.Sighting
-	for _, f := range append(from, at.from) {
-		for _, t := range append(slices.Clone(to), at.to) {
-			err := r.sightings(r.keys.edge(f, at.kind, t), func(_ ends, s graph.Sighting) error {
-				all = append(all, s)
-				return nil
-			})
-			if err != nil {
-				return graph.Edge{}, err
-			}
-		}
-	}
-	e, _ := graph.JoinSightings(at.kind, at.from, at.to, all, time.Time{})
-	return e, nil
 }

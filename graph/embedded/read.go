@@ -77,7 +77,7 @@ func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (g
 	}
 	row.Clock = clock
 	b := s.db.NewBatch()
-	if err := b.Set(v.keys.of(tableTenant), row.encode(), nil); err != nil {
+	if err := b.Set(v.keys.of(tableTenant), encodeTenant(row), nil); err != nil {
 		return 0, err
 	}
 	return bound, s.commit(b)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/graphtest"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 func writeFile(t *testing.T, fs vfs.FS, name, text string) {
@@ -336,7 +337,7 @@ func TestCommonNameIsFollowedWithinBounds(t *testing.T) {
 		return o
 	}
 	var b graph.Batch
-	for i := range maxBearers + 200 {
+	for i := range rules.MaxBearers + 200 {
 		b.Entities = append(b.Entities, named(graph.KeyDevicePath, fmt.Sprintf(`device\x\svchost-%d.exe`, i)))
 	}
 	strong := named(graph.KeySHA1, strings.Repeat("ab", 20))
@@ -350,7 +351,7 @@ func TestCommonNameIsFollowedWithinBounds(t *testing.T) {
 			t.Fatalf("%+v, %v", e, err)
 		}
 	}
-	if n != maxBearers {
-		t.Errorf("%d followers, want the bound %d", n, maxBearers)
+	if n != rules.MaxBearers {
+		t.Errorf("%d followers, want the bound %d", n, rules.MaxBearers)
 	}
 }

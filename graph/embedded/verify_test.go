@@ -129,12 +129,11 @@ func (v *verifier) edges() {
 }
 
 func (v *verifier) alerts() {
-	c := commit{staged: v.view}
 	v.rows(tableAlert, func(key, value []byte) {
 		var a graph.Alert
 		_, err := decodeRecord(value, &a)
 		v.must(err)
-		for _, k := range c.alertRows(&a) {
+		for _, k := range v.keys.alertRows(&a) {
 			v.want[string(k)] = string(markOf(&a).encode())
 		}
 		v.count.Alerts++
@@ -143,12 +142,11 @@ func (v *verifier) alerts() {
 }
 
 func (v *verifier) incidents() {
-	c := commit{staged: v.view}
 	v.rows(tableIncident, func(key, value []byte) {
 		var i graph.Incident
 		_, err := decodeRecord(value, &i)
 		v.must(err)
-		for _, k := range c.incidentRows(&i) {
+		for _, k := range v.keys.incidentRows(&i) {
 			v.want[string(k)] = string(number(i.ID))
 		}
 		if i.RedirectTo == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 // view reads one tenant's rows, of a snapshot or of a commit in the making: the same code answers both. It
@@ -82,8 +83,11 @@ func (v view) ids(s span) (out []graph.ID, err error) {
 	return out, err
 }
 
-func (v view) tenantRow() (t tenantRow, err error) {
-	_, err = v.get(v.keys.of(tableTenant), t.decode)
+func (v view) tenantRow() (t rules.Tenant, err error) {
+	_, err = v.get(v.keys.of(tableTenant), func(value []byte) (err error) {
+		t, err = decodeTenant(value)
+		return err
+	})
 	return t, err
 }
 

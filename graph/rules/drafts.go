@@ -1,4 +1,4 @@
-package embedded
+package rules
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 
 // alertDraft is one alert in a commit.
 type alertDraft struct {
-	// stored is what was committed, written what the batch has now, both nil for none; now is what the
-	// commit makes of it, without ticks.
+	// stored is what was committed, written what was staged, both nil for none; now is what the commit makes
+	// of it, without ticks.
 	stored, written *graph.Alert
 	now             graph.Alert
 	// content is set where the source's word changed.
@@ -44,44 +44,79 @@ func (d *incidentDraft) changed() (bool, error) {
 	return !bytes.Equal(old, now), nil
 }
 
-// alert returns the draft of an alert; ok is false where there is no such alert.
-func (c *commit) alert(id graph.ID) (d *alertDraft, ok bool, err error) {
-	if d, ok := c.alerts[id]; ok {
-		return d, true, nil
+// loadAlerts makes drafts of the alerts that are stored.
+func (c *commit) loadAlerts(ids []graph.ID) error {
+	var ask []graph.ID
+	for _, id := range ids {
+		if _, ok := c.alerts[id]; !ok {
+			ask = append(ask, id)
+		}
 	}
-	a, ok, err := c.base.alert(id)
-	if err != nil || !ok {
-		return nil, false, err
+	if len(ask) == 0 {
+		return nil
 	}
-	d = &alertDraft{stored: &a, now: a}
-	c.alerts[id] = d
-	return d, true, nil
+	found, err := c.tx.Alerts(c.ctx, ask)
+	if err != nil {
+		return err
+	}
+	for _, a := range found {
+		if !a.ID.IsZero() {
+			c.alerts[a.ID] = &alertDraft{stored: &a, now: a}
+		}
+	}
+	return nil
 }
 
-func (c *commit) incident(id graph.IncidentID) (d *incidentDraft, ok bool, err error) {
-	if d, ok := c.incidents[id]; ok {
-		return d, true, nil
+func (c *commit) loadIncidents(ids []graph.IncidentID) error {
+	var ask []graph.IncidentID
+	for _, id := range ids {
+		if _, ok := c.incidents[id]; !ok && id != 0 {
+			ask = append(ask, id)
+		}
 	}
-	i, ok, err := c.base.incident(id)
-	if err != nil || !ok {
-		return nil, false, err
+	if len(ask) == 0 {
+		return nil
 	}
-	d = &incidentDraft{stored: &i, now: i}
-	c.incidents[id] = d
-	return d, true, nil
+	found, err := c.tx.Incidents(c.ctx, ask)
+	if err != nil {
+		return err
+	}
+	for _, i := range found {
+		if i.ID != 0 {
+			c.incidents[i.ID] = &incidentDraft{stored: &i, now: i}
+		}
+	}
+	return nil
+}
+
+// alert returns the draft of an alert; nil where there is no such alert.
+func (c *commit) alert(id graph.ID) (*alertDraft, error) {
+	err := c.loadAlerts([]graph.ID{id})
+	return c.alerts[id], err
+}
+
+// incident returns the draft of an incident; nil where there is none.
+func (c *commit) incident(id graph.IncidentID) (*incidentDraft, error) {
+	err := c.loadIncidents([]graph.IncidentID{id})
+	return c.incidents[id], err
 }
 
 // putAlerts keeps the newest version of each alert.
 func (c *commit) putAlerts(all []graph.AlertContent) error {
-	for _, content := range all {
+	ids := make([]graph.ID, len(all))
+	for i, content := range all {
+		ids[i] = content.ID()
+	}
+	if err := c.loadAlerts(ids); err != nil {
+		return err
+	}
+	for i, content := range all {
 		content = content.Stored()
-		d, known, err := c.alert(content.ID())
+		d := c.alerts[ids[i]]
 		switch {
-		case err != nil:
-			return err
-		case !known:
-			d = &alertDraft{now: graph.Alert{ID: content.ID()}}
-			c.alerts[content.ID()] = d
+		case d == nil:
+			d = &alertDraft{now: graph.Alert{ID: ids[i]}}
+			c.alerts[ids[i]] = d
 			c.receipt.NewAlerts++
 		case !content.Newer(d.now.AlertContent): // outdated, or the same
 			c.receipt.DuplicateAlerts++
@@ -95,12 +130,16 @@ func (c *commit) putAlerts(all []graph.AlertContent) error {
 }
 
 func (c *commit) editAlerts(all []graph.AlertEdit) error {
+	ids := make([]graph.ID, len(all))
+	for i, e := range all {
+		ids[i] = e.Alert
+	}
+	if err := c.loadAlerts(ids); err != nil {
+		return err
+	}
 	for _, e := range all {
-		d, ok, err := c.alert(e.Alert)
-		if err != nil {
-			return err
-		}
-		if !ok {
+		d := c.alerts[e.Alert]
+		if d == nil {
 			return fmt.Errorf("%w: alert %s", graph.ErrNotFound, e.Alert)
 		}
 		d.now.Analyst = e.Set.Over(d.now.Analyst)
@@ -108,8 +147,31 @@ func (c *commit) editAlerts(all []graph.AlertEdit) error {
 	return nil
 }
 
+// loadChanges asks ahead for all that the changes name.
+func (c *commit) loadChanges(changes []graph.IncidentChange) error {
+	var incidents []graph.IncidentID
+	var alerts []graph.ID
+	for _, change := range changes {
+		incidents = append(incidents, change.ID, change.RedirectTo)
+		alerts = append(alerts, change.Alerts...)
+	}
+	if err := c.loadAlerts(alerts); err != nil {
+		return err
+	}
+	for _, id := range alerts {
+		if d := c.alerts[id]; d != nil {
+			incidents = append(incidents, d.now.Incident)
+		}
+	}
+	slices.Sort(incidents)
+	return c.loadIncidents(slices.Compact(incidents))
+}
+
 // changeIncidents applies the changes one by one; checkIncidents looks at the outcome.
 func (c *commit) changeIncidents(changes []graph.IncidentChange) error {
+	if err := c.loadChanges(changes); err != nil {
+		return err
+	}
 	for _, change := range changes {
 		d, err := c.changedIncident(change.ID)
 		if err != nil {
@@ -140,11 +202,11 @@ func (c *commit) changedIncident(id graph.IncidentID) (*incidentDraft, error) {
 		c.incidents[c.row.Next] = d
 		return d, nil
 	}
-	d, ok, err := c.incident(id)
+	d, err := c.incident(id)
 	if err != nil {
 		return nil, err
 	}
-	if !ok || d.now.RedirectTo != 0 {
+	if d == nil || d.now.RedirectTo != 0 {
 		return nil, fmt.Errorf("%w: incident %s is unknown or redirected", graph.ErrInvalid, id)
 	}
 	d.named = true
@@ -152,11 +214,11 @@ func (c *commit) changedIncident(id graph.IncidentID) (*incidentDraft, error) {
 }
 
 func (c *commit) redirect(d *incidentDraft, to graph.IncidentID) error {
-	target, ok, err := c.incident(to)
+	target, err := c.incident(to)
 	if err != nil {
 		return err
 	}
-	if !ok || target == d || target.now.RedirectTo != 0 {
+	if target == nil || target == d || target.now.RedirectTo != 0 {
 		return fmt.Errorf("%w: incident %s cannot be redirected to %s", graph.ErrInvalid, d.now.ID, to)
 	}
 	d.now.RedirectTo = to
@@ -164,18 +226,18 @@ func (c *commit) redirect(d *incidentDraft, to graph.IncidentID) error {
 }
 
 func (c *commit) moveAlert(id graph.ID, to *incidentDraft) error {
-	a, ok, err := c.alert(id)
+	a, err := c.alert(id)
 	if err != nil {
 		return err
 	}
-	if !ok || to.now.RedirectTo != 0 {
+	if a == nil || to.now.RedirectTo != 0 {
 		return fmt.Errorf("%w: alert %s cannot join incident %s", graph.ErrInvalid, id, to.now.ID)
 	}
 	if a.now.Incident == to.now.ID {
 		return nil
 	}
 	if a.now.Incident != 0 {
-		from, _, err := c.incident(a.now.Incident)
+		from, err := c.incident(a.now.Incident)
 		if err != nil {
 			return err
 		}
@@ -196,29 +258,36 @@ func (c *commit) checkIncidents() error {
 	return nil
 }
 
+// changedAlerts lists the alerts that change, in order of id.
+func (c *commit) changedAlerts() []graph.ID {
+	var out []graph.ID
+	for id, d := range c.alerts {
+		if d.changed() {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, graph.ID.Compare)
+	return out
+}
+
 // changedIncidents lists those whose record changed, or of which an alert changed, came or went.
 func (c *commit) changedIncidents(alerts []graph.ID) ([]graph.IncidentID, error) {
-	for _, d := range c.incidents {
-		d.bumped = false
-	}
+	var bumped []graph.IncidentID
 	for _, id := range alerts {
 		a := c.alerts[id]
-		ids := []graph.IncidentID{a.now.Incident}
+		bumped = append(bumped, a.now.Incident)
 		if a.stored != nil {
-			ids = append(ids, a.stored.Incident)
+			bumped = append(bumped, a.stored.Incident)
 		}
-		for _, i := range ids {
-			d, ok, err := c.incident(i)
-			if err != nil {
-				return nil, err
-			}
-			if ok {
-				d.bumped = true
-			}
-		}
+	}
+	slices.Sort(bumped)
+	bumped = slices.Compact(bumped)
+	if err := c.loadIncidents(bumped); err != nil {
+		return nil, err
 	}
 	var out []graph.IncidentID
 	for id, d := range c.incidents {
+		_, d.bumped = slices.BinarySearch(bumped, id)
 		changed, err := d.changed()
 		if err != nil {
 			return nil, err
@@ -231,17 +300,11 @@ func (c *commit) changedIncidents(alerts []graph.ID) ([]graph.IncidentID, error)
 	return out, nil
 }
 
-// rewrite is what the batch holds of an item and what it is to hold. The rows of all items go before new
-// ones come, because a tick may pass from one item to another between two stagings.
-type rewrite[T any] struct {
-	was, next *T // was is nil for a new item
-}
-
 // rewriteAlert gives the draft new ticks if it changed, else takes it back to what was committed.
-func (c *commit) rewriteAlert(d *alertDraft) (r rewrite[graph.Alert], needed bool) {
-	r = rewrite[graph.Alert]{d.written, d.stored}
-	if r.was == nil {
-		r.was = d.stored
+func (c *commit) rewriteAlert(d *alertDraft) {
+	w := AlertWrite{d.written, d.stored}
+	if w.Was == nil {
+		w.Was = d.stored
 	}
 	if d.changed() {
 		a := d.now
@@ -250,33 +313,34 @@ func (c *commit) rewriteAlert(d *alertDraft) (r rewrite[graph.Alert], needed boo
 			a.Created = d.tick
 			c.row.Alerts++
 		}
-		r.next = &a
+		w.Next = &a
 	} else if d.written == nil {
-		return r, false
+		return
 	}
-	d.written = r.next
-	return r, true
+	d.written = w.Next
+	c.out.Alerts = append(c.out.Alerts, w)
 }
 
-func (c *commit) rewriteIncident(d *incidentDraft) (r rewrite[graph.Incident], needed bool, err error) {
-	changed, err := d.changed()
-	r = rewrite[graph.Incident]{d.written, d.stored}
-	if r.was == nil {
-		r.was = d.stored
+func (c *commit) rewriteIncident(d *incidentDraft) error {
+	w := IncidentWrite{d.written, d.stored}
+	if w.Was == nil {
+		w.Was = d.stored
 	}
+	changed, err := d.changed()
 	if changed {
 		i := d.now
 		i.Updated, i.Revision = d.tick, c.revision()
 		if d.stored == nil {
 			i.Created = d.tick
 		}
-		r.next = &i
+		w.Next = &i
 		c.row.Incidents += liveCount(&i) - liveCount(d.stored)
 	} else if d.written == nil {
-		return r, false, err
+		return err
 	}
-	d.written = r.next
-	return r, true, err
+	d.written = w.Next
+	c.out.Incidents = append(c.out.Incidents, w)
+	return err
 }
 
 func liveCount(i *graph.Incident) int {
@@ -286,84 +350,16 @@ func liveCount(i *graph.Incident) int {
 	return 1
 }
 
-// alertRows lists the keys in the indexes of alerts; their value is the alert's mark.
-func (c *commit) alertRows(a *graph.Alert) [][]byte {
-	k := c.staged.keys
-	rows := [][]byte{
-		k.of(tableAlertCreated, number(a.Created)), k.of(tableAlertUpdated, number(a.Updated)),
-		k.of(tableAlertActivity, number(instant(a.LastActivity)), a.ID[:]),
-	}
-	if a.Incident != 0 {
-		rows = append(rows, k.of(tableAlertIncident, number(a.Incident), number(a.Created), a.ID[:]))
-	}
-	for _, e := range a.Entities() {
-		rows = append(rows, k.of(tableAlertEntity, e[:], number(a.Created), a.ID[:]))
-	}
-	return rows
-}
-
-// incidentRows lists the keys in the indexes of incidents; their value is the incident's number.
-func (c *commit) incidentRows(i *graph.Incident) [][]byte {
-	k := c.staged.keys
-	return [][]byte{k.of(tableIncidentCreated, number(i.Created)), k.of(tableIncidentUpdated, number(i.Updated))}
-}
-
-func (c *commit) deleteAll(keys [][]byte) error {
-	for _, k := range keys {
-		if err := c.delete(k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *commit) putAll(keys [][]byte, value []byte) error {
-	for _, k := range keys {
-		if err := c.put(k, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *commit) putAlert(a *graph.Alert) error {
-	value, err := encodeRecord(a.Revision, a)
-	if err != nil {
-		return fmt.Errorf("%w: alert %s: %v", graph.ErrInvalid, a.ID, err)
-	}
-	if err := c.putAll(c.alertRows(a), markOf(a).encode()); err != nil {
-		return err
-	}
-	return c.put(c.staged.keys.of(tableAlert, a.ID[:]), value)
-}
-
-func (c *commit) putIncident(i *graph.Incident) error {
-	value, err := encodeRecord(i.Revision, i)
-	if err != nil {
-		return fmt.Errorf("%w: incident %s: %v", graph.ErrInvalid, i.ID, err)
-	}
-	if err := c.putAll(c.incidentRows(i), number(i.ID)); err != nil {
-		return err
-	}
-	return c.put(c.staged.keys.of(tableIncident, number(i.ID)), value)
-}
-
 // stageTicks gives every changed alert, in order of id, and then every changed incident, in order of number,
 // its tick, and stages them. It is done once for the decider's eyes and again when all is decided; ticks
 // then count anew from where the tenant's clock stood.
 func (c *commit) stageTicks() ([]graph.ID, []graph.IncidentID, error) {
-	alerts := []graph.ID{}
-	for id, d := range c.alerts {
-		if d.changed() {
-			alerts = append(alerts, id)
-		}
-	}
-	slices.SortFunc(alerts, graph.ID.Compare)
+	alerts := c.changedAlerts()
 	incidents, err := c.changedIncidents(alerts)
 	if err != nil {
 		return nil, nil, err
 	}
-	tick, last := graph.NextTicks(c.wall, c.start.Clock, len(alerts)+len(incidents))
+	tick, last := graph.NextTicks(c.settings.Wall, c.start.Clock, len(alerts)+len(incidents))
 	c.row.Clock, c.row.Alerts, c.row.Incidents = last, c.start.Alerts, c.start.Incidents
 	for _, id := range alerts {
 		c.alerts[id].tick, tick = tick, tick+1
@@ -371,48 +367,14 @@ func (c *commit) stageTicks() ([]graph.ID, []graph.IncidentID, error) {
 	for _, id := range incidents {
 		c.incidents[id].tick, tick = tick, tick+1
 	}
-	return alerts, incidents, c.rewriteAll()
-}
-
-// rewriteAll makes the batch hold the drafts.
-func (c *commit) rewriteAll() error {
-	var alerts []rewrite[graph.Alert]
-	var incidents []rewrite[graph.Incident]
-	for _, d := range c.alerts {
-		if r, needed := c.rewriteAlert(d); needed {
-			alerts = append(alerts, r)
-		}
+	c.out.Alerts, c.out.Incidents = nil, nil
+	for _, id := range sortedIDs(c.alerts) {
+		c.rewriteAlert(c.alerts[id])
 	}
 	for _, d := range c.incidents {
-		if r, needed, err := c.rewriteIncident(d); err != nil {
-			return err
-		} else if needed {
-			incidents = append(incidents, r)
+		if err := c.rewriteIncident(d); err != nil {
+			return nil, nil, err
 		}
 	}
-	var stale [][]byte
-	for _, r := range alerts {
-		if r.was != nil {
-			stale = append(stale, c.alertRows(r.was)...)
-		}
-	}
-	for _, r := range incidents {
-		if r.was != nil {
-			stale = append(stale, c.incidentRows(r.was)...)
-		}
-	}
-	if err := c.deleteAll(stale); err != nil {
-		return err
-	}
-	for _, r := range alerts {
-		if err := c.putAlert(r.next); err != nil {
-			return err
-		}
-	}
-	for _, r := range incidents {
-		if err := c.putIncident(r.next); err != nil {
-			return err
-		}
-	}
-	return nil
+	return alerts, incidents, nil
 }
