@@ -35,15 +35,14 @@ var idText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(
 // NewID derives the ID of the thing of this kind whose natural key is made of parts. Parts are hashed with
 // their lengths, so ("ab","c") and ("a","bc") differ.
 func NewID(kind Kind, parts ...string) ID {
-	h := sha256.New()
-	var n [8]byte
+	var room [256]byte
+	text := room[:0]
 	for _, p := range parts {
-		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
-		h.Write(n[:])
-		h.Write([]byte(p))
+		text = append(binary.BigEndian.AppendUint64(text, uint64(len(p))), p...)
 	}
+	sum := sha256.Sum256(text)
 	id := ID{byte(kind)}
-	copy(id[1:], h.Sum(nil))
+	copy(id[1:], sum[:])
 	return id
 }
 

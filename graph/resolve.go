@@ -43,6 +43,9 @@ func Resolve(id ID, claims Claims) (ID, error) {
 // value), and the ids of the other strong keys, which the home claims. Of one strong type an observation
 // can prove only one value, so further ones are left out. ok is false where no key is left.
 func HomeAndClaims(keys []Key) (home Key, claimed []Key, ok bool) {
+	if len(keys) == 1 {
+		return keys[0], nil, true
+	}
 	sorted := SortKeys(keys)
 	if len(sorted) == 0 {
 		return Key{}, nil, false
@@ -60,6 +63,9 @@ func HomeAndClaims(keys []Key) (home Key, claimed []Key, ok bool) {
 // SortKeys returns the keys strongest first, each once; strong types keep only their smallest value.
 func SortKeys(keys []Key) []Key {
 	s := slices.Clone(keys)
+	if len(s) < 2 {
+		return s
+	}
 	slices.SortFunc(s, CompareKeys)
 	s = slices.Compact(s)
 	out := s[:0]

@@ -25,14 +25,16 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	}
 	defer t.giveTurn()
 	c := s.newTx(ctx, id, b.Decide != nil)
-	receipt, wrote, err := rules.Commit(ctx, c, id, b, rules.Settings{Wall: c.wall, KeepChanges: s.options.KeepChanges})
+	receipt, wrote, err := rules.Commit(ctx, c, id, b, rules.Settings{Wall: c.wall, KeepChanges: s.options.KeepChanges, Memory: t.memory})
 	if err != nil || !wrote {
 		return receipt, err
 	}
 	if err := s.commit(c.batch); err != nil {
 		return graph.Receipt{}, err
 	}
+	t.memory.Committed()
 	t.announce()
+	s.learn(id, t)
 	return receipt, nil
 }
 

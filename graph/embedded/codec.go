@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +18,16 @@ import (
 const valueVersion = 1
 
 var errDamaged = errors.New("stored value is damaged")
+
+// damaged is the error, or that the value is damaged where there is none.
+func damaged(err error) error {
+	if err != nil {
+		return err
+	}
+	return errDamaged
+}
+
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // open checks the version and gives what follows it.
 func open(v []byte) ([]byte, error) {
@@ -43,26 +54,6 @@ func decodeTenant(v []byte) (t rules.Tenant, err error) {
 	t.Alerts, t.Entities, t.Edges, t.Incidents = int(n[2]), int(n[3]), int(n[4]), int(n[5])
 	t.Next, t.Trimmed = graph.IncidentID(n[6]), graph.Revision(n[7])
 	return t, nil
-}
-
-// nodeRow stands for one node.
-type nodeRow struct {
-	// Revision is the last that changed what is shown of it.
-	Revision graph.Revision
-	// Members is the number of other ids that belong to it.
-	Members int
-}
-
-func (n nodeRow) encode() []byte {
-	return appendNumbers([]byte{valueVersion}, uint64(n.Revision), uint64(n.Members))
-}
-
-func (n *nodeRow) decode(v []byte) error {
-	f, _, err := readNumbers(v, 2)
-	if err == nil {
-		n.Revision, n.Members = graph.Revision(f[0]), int(f[1])
-	}
-	return err
 }
 
 func appendNumbers(b []byte, numbers ...uint64) []byte {

@@ -67,14 +67,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encodeSighting(graph.Sighting{FirstSeen: epoch, LastSeen: epoch, EndedAt: epoch, Source: "s"}))
 	f.Add(encodeChange(graph.Change{Entities: []graph.ID{id}, Alerts: []graph.ID{id}, Incidents: []graph.IncidentID{1}}))
 	f.Add(encodeTenant(rules.Tenant{Position: graph.Position{Revision: 300, Clock: graph.TickOf(epoch)}}))
-	f.Add(nodeRow{7, 300}.encode())
+	f.Add(encodeHome(id, rules.Home{Facts: device("d").Facts(), Revision: 7, Members: 300}))
 	f.Add(encodeDocument(300, []byte("value")))
 	f.Add([]byte{2, 0})
 	f.Fuzz(func(t *testing.T, value []byte) {
-		var node nodeRow
 		var alert graph.Alert
 		_, _ = decodeTenant(value)
-		_ = node.decode(value)
+		_, _ = decodeHome(id, value)
 		_, _ = decodeRecord(value, &alert)
 		_, _, _ = decodeDocument(value)
 		if s, err := decodeSighting(id, value); err == nil {

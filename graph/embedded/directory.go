@@ -15,7 +15,7 @@ import (
 )
 
 // formatVersion of the directory. It is raised when an older program could not read what a newer one wrote.
-const formatVersion = 1
+const formatVersion = 2
 
 // What a directory holds. The format file is written before anything else, by rename; the created file when
 // everything is there, so that a creation that a crash cut short can be told and begun anew.

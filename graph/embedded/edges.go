@@ -95,12 +95,13 @@ func (v view) edges(q graph.EdgeQuery, yield func(graph.Edge, error) bool) (err 
 // all yields the observed edges node by node.
 func (r *edgeReader) all(q graph.EdgeQuery, yield func(graph.Edge, error) bool) error {
 	q.Direction = graph.Out
-	return r.scan(under(r.keys.of(tableNode)), func(key, value []byte) (bool, error) {
-		var row nodeRow
-		if err := row.decode(value); err != nil {
-			return true, err
+	return r.scan(under(r.keys.of(tableHome)), func(key, value []byte) (bool, error) {
+		id := readID(key)
+		h, observed, _, err := decodeHead(id, value)
+		if err != nil || !observed || h.Node != id {
+			return false, err
 		}
-		out, err := r.observed(readID(key), row, q)
+		out, err := r.observed(id, h.Members, q)
 		for _, e := range out {
 			if !yield(e, nil) {
 				return true, err
@@ -112,11 +113,11 @@ func (r *edgeReader) all(q graph.EdgeQuery, yield func(graph.Edge, error) bool) 
 
 // at lists the edges at one node, those that are derived included.
 func (r *edgeReader) at(id graph.ID, q graph.EdgeQuery, same rules.Sameness) ([]graph.Edge, error) {
-	row, ok, err := r.node(id)
-	if err != nil || !ok {
+	h, observed, err := r.head(id)
+	if err != nil || !observed || h.Node != id {
 		return nil, err
 	}
-	out, err := r.observed(id, row, q)
+	out, err := r.observed(id, h.Members, q)
 	if err != nil || (q.Kinds != nil && !slices.Contains(q.Kinds, graph.EdgePossiblySame)) {
 		return out, err
 	}
@@ -125,9 +126,9 @@ func (r *edgeReader) at(id graph.ID, q graph.EdgeQuery, same rules.Sameness) ([]
 }
 
 // observed joins the sightings at all ids of a node, in order.
-func (r *edgeReader) observed(id graph.ID, row nodeRow, q graph.EdgeQuery) ([]graph.Edge, error) {
+func (r *edgeReader) observed(id graph.ID, members int, q graph.EdgeQuery) ([]graph.Edge, error) {
 	atoms := []graph.ID{id}
-	if row.Members > 0 {
+	if members > 0 {
 		members, err := r.members(id)
 		if err != nil {
 			return nil, err

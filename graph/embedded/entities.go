@@ -12,16 +12,21 @@ func (v view) entities(q graph.EntityQuery) ([]graph.Entity, error) {
 	if q.IDs != nil {
 		return v.entitiesByID(q.IDs)
 	}
-	s := under(v.keys.of(tableNode))
+	s := under(v.keys.of(tableHome))
 	if !q.After.IsZero() {
-		s.lower = next(v.keys.of(tableNode, q.After[:]))
+		s.lower = next(v.keys.of(tableHome, q.After[:]))
 	}
 	ids, limit := []graph.ID{}, graph.PageLimit(q.Limit)
-	err := v.scan(s, func(key, _ []byte) (bool, error) {
-		if id := readID(key); q.Kinds == nil || slices.Contains(q.Kinds, id.Kind()) {
+	err := v.scan(s, func(key, value []byte) (bool, error) {
+		id := readID(key)
+		if q.Kinds != nil && !slices.Contains(q.Kinds, id.Kind()) {
+			return false, nil
+		}
+		h, observed, _, err := decodeHead(id, value)
+		if observed && h.Node == id {
 			ids = append(ids, id)
 		}
-		return len(ids) == limit, nil
+		return len(ids) == limit, err
 	})
 	if err != nil {
 		return nil, err
@@ -51,24 +56,24 @@ func (v view) entitiesByID(ids []graph.ID) ([]graph.Entity, error) {
 
 // Entity implements rules.Nodes.
 func (v view) Entity(id graph.ID) (e graph.Entity, ok bool, err error) {
-	row, ok, err := v.node(id)
-	if err != nil || !ok {
+	h, err := v.home(id)
+	if err != nil || !h.Observed() || h.Node != id {
 		return e, false, err
 	}
-	e.ID, e.Revision = id, row.Revision
-	if e.Facts, _, err = v.atom(id); err != nil || row.Members == 0 {
-		return e, true, err
+	e.ID, e.Revision, e.Facts = id, h.Revision, h.Facts
+	if h.Members == 0 {
+		return e, true, nil
 	}
 	if e.Members, err = v.members(id); err != nil {
 		return e, true, err
 	}
 	for _, m := range e.Members {
-		f, observed, err := v.atom(m)
+		other, err := v.home(m)
 		if err != nil {
 			return e, true, err
 		}
-		if observed {
-			e.Facts = e.Facts.Merge(f)
+		if other.Observed() {
+			e.Facts = e.Facts.Merge(other.Facts)
 		}
 	}
 	return e, true, nil
@@ -101,7 +106,7 @@ func (v view) bearing(k graph.Key) ([]graph.ID, error) {
 	if err != nil {
 		return nil, err
 	}
-	if observed, err := v.has(v.keys.of(tableAtom, id[:])); err != nil {
+	if _, observed, err := v.head(id); err != nil {
 		return nil, err
 	} else if observed {
 		claimants = append(claimants, id)

@@ -74,7 +74,7 @@ func (v view) nodeRevision(known map[graph.ID]graph.Revision, id graph.ID) (grap
 	if err != nil {
 		return 0, err
 	}
-	row, _, err := v.node(c)
-	known[id] = row.Revision
-	return row.Revision, err
+	h, _, err := v.head(c)
+	known[id] = h.Revision
+	return h.Revision, err
 }

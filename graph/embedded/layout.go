@@ -20,13 +20,11 @@ const (
 	tableChange   table = 'g' // revision → Change
 	tableDocument table = 'd' // collection, key → revision, value
 
-	// Identity. An atom is what was observed under one home id; it never moves. A node is a canonical id with
-	// an atom; aliases and members say which other ids belong to it (see graph.Resolve).
-	tableAtom   table = 'a' // home id → Facts
-	tableNode   table = 'n' // canonical id → nodeRow
+	// Identity. A home row has what was observed under one id, which never moves, and the node it belongs to.
+	// A node is an id that was observed and belongs to no other (see graph.Resolve).
+	tableHome   table = 'h' // id → rules.Home
 	tableClaim  table = 'c' // claimed id, claimant's home id
-	tableAlias  table = 'r' // id → canonical id, only where they differ
-	tableMember table = 'm' // canonical id, id: the reverse of tableAlias
+	tableMember table = 'm' // canonical id, id: which other ids belong to a node
 	tableWeak   table = 'w' // weak key's id, rank of the bearer's home key, bearer's home id
 
 	// Edges are kept between home ids, as observed.

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 // DefaultKeepChanges is how many of a tenant's newest changes are kept for Changes.
@@ -79,6 +80,9 @@ type Store struct {
 	inFlight sync.WaitGroup // entered under mu while not closed
 	closed   bool
 	closing  chan struct{}
+	// open ends when the store closes, for what runs beside the calls.
+	open context.Context
+	shut context.CancelFunc
 
 	closeOnce sync.Once
 	closeErr  error
@@ -88,7 +92,12 @@ var _ graph.Store = (*Store)(nil)
 
 // tenant is what is kept in memory of one tenant: nothing that the directory does not say better.
 type tenant struct {
-	turn  chan struct{} // holds one token; who has it writes
+	turn chan struct{} // holds one token; who has it writes
+	// memory, commits and learning belong to who has the turn.
+	memory   *rules.Memory
+	commits  int
+	learning bool
+
 	mu    sync.Mutex
 	moved chan struct{} // closed and replaced when a commit has become visible
 }
@@ -109,6 +118,7 @@ func Open(dir string, o Options) (*Store, error) {
 		options: o, dir: dir, lock: lock, failure: newFailure(), write: pebble.Sync,
 		tenants: map[graph.TenantID]*tenant{}, closing: make(chan struct{}),
 	}
+	s.open, s.shut = context.WithCancel(context.Background())
 	if err := s.openPebble(); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening store in %s: %w", dir, err), lock.Close())
 	}
@@ -188,7 +198,7 @@ func (s *Store) tenant(id graph.TenantID) *tenant {
 	defer s.mu.Unlock()
 	t, ok := s.tenants[id]
 	if !ok {
-		t = &tenant{turn: make(chan struct{}, 1), moved: make(chan struct{})}
+		t = &tenant{turn: make(chan struct{}, 1), memory: rules.NewMemory(), moved: make(chan struct{})}
 		t.turn <- struct{}{}
 		s.tenants[id] = t
 	}
@@ -262,6 +272,7 @@ func (s *Store) Close() error {
 		s.closed = true
 		s.mu.Unlock()
 		close(s.closing)
+		s.shut()
 		s.closeErr = s.release()
 	})
 	return s.closeErr

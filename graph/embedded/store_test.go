@@ -35,7 +35,7 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 	for name, c := range map[string]struct {
 		file, text, says string
 	}{
-		"a newer format":          {formatName, formatHead + "2\n", "format 2"},
+		"a newer format":          {formatName, formatHead + "99\n", "format 99"},
 		"a damaged format file":   {formatName, "\x00\x00", "not a format file"},
 		"a directory of another":  {"letters.txt", "dear", "letters.txt"},
 		"a database of another's": {"CURRENT", "MANIFEST-000001\n", "CURRENT"},

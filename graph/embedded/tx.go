@@ -123,21 +123,29 @@ func (t *tx) Write(_ context.Context, w rules.Writes) error {
 
 func (t *tx) writeIdentity(w rules.Writes) error {
 	for _, a := range w.Atoms {
-		if err := t.writeAtom(a); err != nil {
+		if err := t.writeKeys(a); err != nil {
 			return err
 		}
 	}
+	k := t.base.keys
 	for _, m := range w.Moves {
-		if err := t.move(m); err != nil {
-			return err
+		if m.From != m.ID {
+			if err := t.delete(k.of(tableMember, m.From[:], m.ID[:])); err != nil {
+				return err
+			}
+		}
+		if m.To != m.ID {
+			if err := t.put(k.of(tableMember, m.To[:], m.ID[:]), nil); err != nil {
+				return err
+			}
 		}
 	}
-	for _, n := range w.Nodes {
-		key, err := t.base.keys.of(tableNode, n.ID[:]), error(nil)
-		if n.Gone {
+	for id, h := range w.Homes {
+		key, err := k.of(tableHome, id[:]), error(nil)
+		if h.Node == id && !h.Observed() {
 			err = t.delete(key)
 		} else {
-			err = t.put(key, nodeRow{n.Revision, n.Members}.encode())
+			err = t.put(key, encodeHome(id, h))
 		}
 		if err != nil {
 			return err
@@ -146,8 +154,8 @@ func (t *tx) writeIdentity(w rules.Writes) error {
 	return nil
 }
 
-// writeAtom writes the facts and a row for each key that is new: weak ones are borne, strong ones claimed.
-func (t *tx) writeAtom(a rules.AtomWrite) error {
+// writeKeys writes a row for each key that is new to an id: weak ones are borne, strong ones claimed.
+func (t *tx) writeKeys(a rules.AtomWrite) error {
 	k := t.base.keys
 	for _, key := range a.Bears {
 		if key.Strength() != graph.Weak {
@@ -162,27 +170,7 @@ func (t *tx) writeAtom(a rules.AtomWrite) error {
 			return err
 		}
 	}
-	doc, err := graph.EncodeJSON(a.Facts)
-	if err != nil {
-		return fmt.Errorf("%w: entity %s: %v", graph.ErrInvalid, a.ID, err)
-	}
-	return t.put(k.of(tableAtom, a.ID[:]), append([]byte{valueVersion}, doc...))
-}
-
-func (t *tx) move(m rules.Move) error {
-	k := t.base.keys
-	if m.From != m.ID {
-		if err := t.deleteAll([][]byte{k.of(tableAlias, m.ID[:]), k.of(tableMember, m.From[:], m.ID[:])}); err != nil {
-			return err
-		}
-	}
-	if m.To == m.ID {
-		return nil
-	}
-	if err := t.put(k.of(tableAlias, m.ID[:]), m.To[:]); err != nil {
-		return err
-	}
-	return t.put(k.of(tableMember, m.To[:], m.ID[:]), nil)
+	return nil
 }
 
 func (t *tx) writeSightings(w rules.Writes) error {
@@ -319,19 +307,6 @@ func (t *tx) writeRest(w rules.Writes) error {
 	}
 	value := appendNumbers([]byte{valueVersion}, uint64(w.Tenant.Revision))
 	return t.put(k.of(tableBatchKey, []byte(w.BatchKey)), value)
-}
-
-// home reads all that is stored of one id.
-func (v view) home(id graph.ID) (h rules.Home, err error) {
-	if h.Node, err = v.canonical(id); err != nil {
-		return h, err
-	}
-	if h.Facts, _, err = v.atom(id); err != nil || h.Node != id || !h.Observed() {
-		return h, err
-	}
-	row, _, err := v.node(id)
-	h.Revision, h.Members = row.Revision, row.Members
-	return h, err
 }
 
 // bearers lists who bears a weak key.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 // fataler is what *testing.T and *rapid.T share and the checks need.
@@ -20,20 +21,19 @@ func verifyRows(t fataler, s *Store, tenant graph.TenantID) {
 	v := verifier{t: t, view: view{context.Background(), s.db, keysOf(tenant)}, want: map[string]string{}}
 	row, err := v.tenantRow()
 	v.must(err)
-	v.atoms()
+	v.homes()
 	v.edges()
 	v.alerts()
 	v.incidents()
-	v.nodes()
 	for _, table := range []table{
-		tableNode, tableClaim, tableAlias, tableMember, tableWeak, tableReverse, tableAlertCreated, tableAlertUpdated,
+		tableClaim, tableMember, tableWeak, tableReverse, tableAlertCreated, tableAlertUpdated,
 		tableAlertIncident, tableAlertEntity, tableAlertActivity, tableIncidentCreated, tableIncidentUpdated,
 	} {
 		v.rows(table, func(key, value []byte) {
 			whole := string(v.keys.of(table, key))
 			if want, ok := v.want[whole]; !ok {
 				t.Fatalf("table %c has a row too many: %x", table, key)
-			} else if table != tableNode && want != string(value) {
+			} else if want != string(value) {
 				t.Fatalf("table %c: row %x holds %x, want %x", table, key, value, want)
 			}
 			delete(v.want, whole)
@@ -55,7 +55,6 @@ type verifier struct {
 	view
 	want  map[string]string
 	count graph.Position
-	heads map[graph.ID]int // members by node
 }
 
 func (v *verifier) must(err error) {
@@ -73,21 +72,20 @@ func (v *verifier) rows(t table, row func(key, value []byte)) {
 	}))
 }
 
-func (v *verifier) atoms() {
-	v.heads = map[graph.ID]int{}
-	ids := map[graph.ID]bool{}
-	v.rows(tableAtom, func(key, _ []byte) {
-		home := readID(key)
-		f, _, err := v.atom(home)
+func (v *verifier) homes() {
+	ids, members, rows := map[graph.ID]bool{}, map[graph.ID]int{}, map[graph.ID]rules.Home{}
+	v.rows(tableHome, func(key, value []byte) {
+		id := readID(key)
+		h, err := decodeHome(id, value)
 		v.must(err)
-		ids[home] = true
-		for _, k := range f.Keys {
+		rows[id], ids[id] = h, true
+		for _, k := range h.Facts.Keys {
 			claimed := k.ID()
 			switch {
 			case k.Strength() == graph.Weak:
-				v.want[string(v.keys.weak(k, f.Keys[0].Rank(), home))] = ""
-			case claimed != home:
-				v.want[string(v.keys.of(tableClaim, claimed[:], home[:]))] = ""
+				v.want[string(v.keys.weak(k, h.Facts.Keys[0].Rank(), id))] = ""
+			case claimed != id:
+				v.want[string(v.keys.of(tableClaim, claimed[:], id[:]))] = ""
 				ids[claimed] = true
 			}
 		}
@@ -95,25 +93,24 @@ func (v *verifier) atoms() {
 	for id := range ids {
 		node, err := graph.Resolve(id, v.claimants)
 		v.must(err)
+		h, there := rows[id]
+		if there && h.Node != node || !there && node != id {
+			v.t.Fatalf("%s belongs to %s, its row says %s", id, node, h.Node)
+		}
 		if node != id {
-			v.want[string(v.keys.of(tableAlias, id[:]))] = string(node[:])
 			v.want[string(v.keys.of(tableMember, node[:], id[:]))] = ""
-			v.heads[node]++
-		} else if ok, _ := v.has(v.keys.of(tableAtom, id[:])); ok {
-			v.want[string(v.keys.of(tableNode, id[:]))] = ""
+			members[node]++
+		} else if h.Observed() {
 			v.count.Entities++
+		} else if there {
+			v.t.Fatalf("%s has a row that says nothing", id)
 		}
 	}
-}
-
-func (v *verifier) nodes() {
-	v.rows(tableNode, func(key, value []byte) {
-		var row nodeRow
-		v.must(row.decode(value))
-		if row.Members != v.heads[readID(key)] {
-			v.t.Fatalf("node has %d members, its row says %d", v.heads[readID(key)], row.Members)
+	for id, h := range rows {
+		if h.Node == id && h.Members != members[id] {
+			v.t.Fatalf("%s has %d members, its row says %d", id, members[id], h.Members)
 		}
-	})
+	}
 }
 
 func (v *verifier) edges() {

@@ -3,7 +3,6 @@ package embedded
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 
@@ -91,19 +90,30 @@ func (v view) tenantRow() (t rules.Tenant, err error) {
 	return t, err
 }
 
-func (v view) node(id graph.ID) (n nodeRow, ok bool, err error) {
-	ok, err = v.get(v.keys.of(tableNode, id[:]), n.decode)
-	return n, ok, err
+// head reads what is stored of an id except its facts; ok is false where nothing is.
+func (v view) head(id graph.ID) (h rules.Home, observed bool, err error) {
+	h.Node = id
+	_, err = v.get(v.keys.of(tableHome, id[:]), func(value []byte) (err error) {
+		h, observed, _, err = decodeHead(id, value)
+		return err
+	})
+	return h, observed, err
+}
+
+// home reads all that is stored of an id.
+func (v view) home(id graph.ID) (h rules.Home, err error) {
+	h.Node = id
+	_, err = v.get(v.keys.of(tableHome, id[:]), func(value []byte) (err error) {
+		h, err = decodeHome(id, value)
+		return err
+	})
+	return h, err
 }
 
 // canonical is the id of the node that id belongs to; id itself where nothing else is known.
 func (v view) canonical(id graph.ID) (graph.ID, error) {
-	out := id
-	_, err := v.get(v.keys.of(tableAlias, id[:]), func(value []byte) error {
-		out = readID(value)
-		return nil
-	})
-	return out, err
+	h, _, err := v.head(id)
+	return h.Node, err
 }
 
 func (v view) canonicals(ids []graph.ID) ([]graph.ID, error) {
@@ -126,18 +136,6 @@ func (v view) members(canonical graph.ID) ([]graph.ID, error) {
 // claimants implements graph.Claims.
 func (v view) claimants(id graph.ID) ([]graph.ID, error) {
 	return v.ids(under(v.keys.of(tableClaim, id[:])))
-}
-
-// atom returns what was observed under a home id, also as stored.
-func (v view) atom(home graph.ID) (f graph.Facts, ok bool, err error) {
-	ok, err = v.get(v.keys.of(tableAtom, home[:]), func(value []byte) error {
-		doc, err := open(value)
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(doc, &f)
-	})
-	return f, ok, err
 }
 
 func (v view) alert(id graph.ID) (a graph.Alert, ok bool, err error) {

@@ -153,10 +153,12 @@ type IncidentWrite struct{ Was, Next *graph.Incident }
 // Writes are the records of a commit. Rows that an index holds of Was must all go before those of Next come:
 // a tick may pass from one item to another between two Writes.
 type Writes struct {
-	Tenant    Tenant
-	Atoms     []AtomWrite
-	Moves     []Move
-	Nodes     []NodeWrite
+	Tenant Tenant
+	Atoms  []AtomWrite
+	Moves  []Move
+	Nodes  []NodeWrite
+	// Homes are what the ids that Atoms, Moves and Nodes name come to be, whole.
+	Homes     map[graph.ID]Home
 	Sightings []SightingWrite
 	Alerts    []AlertWrite
 	Incidents []IncidentWrite

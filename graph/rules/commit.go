@@ -15,6 +15,8 @@ type Settings struct {
 	Wall time.Time
 	// KeepChanges is how many of a tenant's newest changes are kept.
 	KeepChanges int
+	// Memory of the tenant; nil for none.
+	Memory *Memory
 }
 
 // Commit works out the batch and writes it to tx. It is the whole of graph.Writer's Apply between taking the
@@ -26,11 +28,16 @@ func Commit(ctx context.Context, tx Tx, tenant graph.TenantID, b graph.Batch, s 
 			return graph.Receipt{Revision: at, Replayed: ok}, false, err
 		}
 	}
-	c := newCommit(ctx, tx, s)
-	if c.start, err = tx.Tenant(ctx); err != nil {
+	start, err := tx.Tenant(ctx)
+	if err != nil {
 		return r, false, err
 	}
-	c.row = c.start
+	if s.Memory != nil {
+		s.Memory.begin(start)
+		tx = remembering{tx, s.Memory}
+	}
+	c := newCommit(ctx, tx, s)
+	c.start, c.row = start, start
 	if err := c.stage(tenant, b); err != nil {
 		return r, false, err
 	}
@@ -172,14 +179,25 @@ func (c *commit) putDocuments(all []graph.Document) error {
 
 // collect hands the changed atoms and nodes over for writing.
 func (c *commit) collect() error {
+	c.out.Homes = make(map[graph.ID]Home, len(c.atoms)+len(c.moved)+len(c.nodes))
 	for _, id := range sortedIDs(c.atoms) {
 		c.out.Atoms = append(c.out.Atoms, *c.atoms[id])
+		c.out.Homes[id] = Home{}
 	}
 	for _, id := range sortedIDs(c.moved) {
 		c.out.Moves = append(c.out.Moves, c.moved[id])
+		c.out.Homes[id] = Home{}
 	}
 	for _, id := range sortedIDs(c.nodes) {
 		c.out.Nodes = append(c.out.Nodes, c.nodes[id])
+		c.out.Homes[id] = Home{}
+	}
+	for id := range c.out.Homes {
+		h, err := c.home(id)
+		if err != nil {
+			return err
+		}
+		c.out.Homes[id] = h
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/clew-security/clew/graph"
@@ -24,6 +25,24 @@ func (c *commit) nodeOf(id graph.ID) (graph.ID, error) {
 		return m.To, nil
 	}
 	return c.base.canonical(id)
+}
+
+// home is all there is of one id.
+func (c *commit) home(id graph.ID) (Home, error) {
+	h, err1 := c.base.home(id)
+	facts, err2 := c.atomFacts(id)
+	node, err3 := c.nodeOf(id)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return h, err
+	}
+	h.Facts, h.Node = facts, node
+	switch n, changed := c.nodes[id]; {
+	case node != id:
+		h.Revision, h.Members = 0, 0
+	case changed:
+		h.Revision, h.Members = n.Revision, n.Members
+	}
+	return h, nil
 }
 
 // isNode reports whether the id is canonical and was observed.

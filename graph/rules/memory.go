@@ -1,0 +1,231 @@
+package rules
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// homesRemembered bounds the homes that a Memory holds, by half: the younger and the older generation.
+const homesRemembered = 16 << 10
+
+// Memory is what a store may remember of one tenant between commits, so that a commit asks only for what can
+// be there: a filter of the ids, keys and relations that exist, and the homes used last. It is right as long as
+// every commit of the tenant goes through it; else Forget. Its methods may be called concurrently, as long as
+// commits come one after another.
+type Memory struct {
+	mu         sync.Mutex
+	young, old map[graph.ID]Home
+	seen       filter
+	complete   bool
+	pending    []Writes
+}
+
+// NewMemory remembers nothing yet.
+func NewMemory() *Memory { return &Memory{young: map[graph.ID]Home{}} }
+
+// Forget drops everything: another process has written, or an outcome is unknown.
+func (m *Memory) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.young, m.old, m.seen, m.complete, m.pending = map[graph.ID]Home{}, nil, filter{}, false, nil
+}
+
+// Committed takes in what the last Commit wrote; to be called when that is durable.
+func (m *Memory) Committed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, w := range m.pending {
+		for id, h := range w.Homes {
+			m.keep(id, h)
+		}
+	}
+	m.pending = nil
+}
+
+// Complete reports whether the filter holds all that exists.
+func (m *Memory) Complete() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.complete
+}
+
+// Existing is a part of what exists, for Learn.
+type Existing struct {
+	// Homes are ids of which anything is stored; Claimed ids that others claim; Weak the ids of weak keys.
+	Homes, Claimed, Weak []graph.ID
+	Edges                []Ends
+}
+
+// Learn takes in a part of what exists. What was committed since the reading began need not be in it. last
+// says that with it all parts are in.
+func (m *Memory) Learn(e Existing, last bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range e.Homes {
+		m.seen.add(hashID(saltHome, id))
+	}
+	for _, id := range e.Claimed {
+		m.seen.add(hashID(saltClaimed, id))
+	}
+	for _, id := range e.Weak {
+		m.seen.add(hashID(saltWeak, id))
+	}
+	for _, at := range e.Edges {
+		m.seen.add(hashEnds(at))
+	}
+	m.complete = m.complete || last
+}
+
+// begin starts a commit; what an earlier one wrote without being committed is dropped. A tenant that was never
+// written to is known whole.
+func (m *Memory) begin(start Tenant) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pending = nil
+	m.complete = m.complete || start == Tenant{}
+}
+
+// keep remembers a home; where there are too many, those not used since the last time go.
+func (m *Memory) keep(id graph.ID, h Home) {
+	if len(m.young) >= homesRemembered {
+		m.young, m.old = make(map[graph.ID]Home, homesRemembered), m.young
+	}
+	m.young[id] = h
+}
+
+// recall finds a home; ok is false where the store must be asked.
+func (m *Memory) recall(id graph.ID) (h Home, ok bool) {
+	if h, ok = m.young[id]; ok {
+		return h, true
+	}
+	if h, ok = m.old[id]; ok {
+		m.keep(id, h)
+		return h, true
+	}
+	return Home{}, m.complete && !m.seen.has(hashID(saltHome, id))
+}
+
+// staged notes what a Write brings into being. Being in the filter without being there costs a question, no more.
+func (m *Memory) staged(w Writes) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id := range w.Homes {
+		m.seen.add(hashID(saltHome, id))
+	}
+	for _, a := range w.Atoms {
+		for _, k := range a.Bears {
+			if k.Strength() == graph.Weak {
+				m.seen.add(hashID(saltWeak, k.ID()))
+			}
+		}
+		for _, id := range a.Claims() {
+			m.seen.add(hashID(saltClaimed, id))
+		}
+	}
+	for _, s := range w.Sightings {
+		if s.NewEdge {
+			m.seen.add(hashEnds(s.Ends))
+		}
+	}
+	m.pending = append(m.pending, w)
+}
+
+// remembering is a Tx that asks its memory first.
+type remembering struct {
+	Tx
+	memory *Memory
+}
+
+// ask answers by known where that knows, and puts the rest to the store in one question.
+func ask[Q, A any](ctx context.Context, m *Memory, all []Q, known func(Q) (A, bool), store func(context.Context, []Q) ([]A, error), learn func(Q, A)) ([]A, error) {
+	out := make([]A, len(all))
+	var rest []Q
+	var place []int
+	m.mu.Lock()
+	for i, q := range all {
+		a, ok := known(q)
+		if ok {
+			out[i] = a
+		} else {
+			rest, place = append(rest, q), append(place, i)
+		}
+	}
+	m.mu.Unlock()
+	if len(rest) == 0 {
+		return out, nil
+	}
+	found, err := store(ctx, rest)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, a := range found {
+		out[place[i]] = a
+		learn(rest[i], a)
+	}
+	return out, nil
+}
+
+// Homes implements Records.
+func (r remembering) Homes(ctx context.Context, ids []graph.ID) ([]Home, error) {
+	return ask(ctx, r.memory, ids, r.memory.recall, r.Tx.Homes, r.memory.keep)
+}
+
+// unseen says that nothing is stored where the filter does not have the hash.
+func unseen[Q, A any](m *Memory, hash func(Q) uint64) func(Q) (A, bool) {
+	return func(q Q) (none A, ok bool) { return none, m.complete && !m.seen.has(hash(q)) }
+}
+
+func nothing[Q, A any](Q, A) {}
+
+// Claimants implements Records.
+func (r remembering) Claimants(ctx context.Context, ids []graph.ID) ([][]graph.ID, error) {
+	hash := func(id graph.ID) uint64 { return hashID(saltClaimed, id) }
+	return ask(ctx, r.memory, ids, unseen[graph.ID, []graph.ID](r.memory, hash), r.Tx.Claimants, nothing)
+}
+
+// Bearers implements Records.
+func (r remembering) Bearers(ctx context.Context, all []BearerQuery) ([][]Bearer, error) {
+	hash := func(q BearerQuery) uint64 { return hashID(saltWeak, q.Key) }
+	return ask(ctx, r.memory, all, unseen[BearerQuery, []Bearer](r.memory, hash), r.Tx.Bearers, nothing)
+}
+
+// Sightings implements Records.
+func (r remembering) Sightings(ctx context.Context, all []SightingKey) ([]Sighted, error) {
+	hash := func(k SightingKey) uint64 { return hashEnds(k.Ends) }
+	return ask(ctx, r.memory, all, unseen[SightingKey, Sighted](r.memory, hash), r.Tx.Sightings, nothing)
+}
+
+// Write implements Tx.
+func (r remembering) Write(ctx context.Context, w Writes) error {
+	r.memory.staged(w)
+	return r.Tx.Write(ctx, w)
+}
+
+// Salts keep apart the hashes of different things.
+const (
+	saltHome    = 0x9e3779b97f4a7c15
+	saltClaimed = 0xc2b2ae3d27d4eb4f
+	saltWeak    = 0x165667b19e3779f9
+	saltEdge    = 0xd6e8feb86659fd93
+)
+
+// hashID mixes an id, whose bytes are a digest already.
+func hashID(salt uint64, id graph.ID) uint64 {
+	return mix(binary.LittleEndian.Uint64(id[8:]) ^ salt + uint64(id[0]))
+}
+
+func hashEnds(at Ends) uint64 {
+	return mix(hashID(saltEdge, at.From)*3 + hashID(saltHome, at.To) + uint64(at.Kind))
+}
+
+// mix is the finalizer of splitmix64.
+func mix(h uint64) uint64 {
+	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+	h = (h ^ h>>27) * 0x94d049bb133111eb
+	return h ^ h>>31
+}

@@ -1,0 +1,52 @@
+package rules
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// The filter has what was added, whatever its size, and few other things.
+func TestTheFilterForgetsNothing(t *testing.T) {
+	var f filter
+	hash := func(i int) uint64 { return hashID(saltHome, graph.NewID(graph.KindDevice, fmt.Sprint(i))) }
+	const n = 200_000
+	for i := range n {
+		f.add(hash(i))
+	}
+	for i := range n {
+		if !f.has(hash(i)) {
+			t.Fatalf("%d of %d is gone", i, n)
+		}
+	}
+	wrong := 0
+	for i := range n {
+		if f.has(hash(n + i)) {
+			wrong++
+		}
+	}
+	if wrong > n/50 {
+		t.Errorf("%d of %d that were never added are there", wrong, n)
+	}
+	if f.bytes() > 8*n {
+		t.Errorf("%d bytes for %d", f.bytes(), n)
+	}
+	t.Logf("%d false answers in %d, %.1f bytes a hash", wrong, n, float64(f.bytes())/n)
+}
+
+// Homes are kept up to a bound, those used last.
+func TestMemoryOfHomesIsBounded(t *testing.T) {
+	m := NewMemory()
+	hub := graph.NewID(graph.KindDevice, "hub")
+	m.keep(hub, Home{Members: 7})
+	for i := range 10 * homesRemembered {
+		m.keep(graph.NewID(graph.KindDevice, fmt.Sprint(i)), Home{})
+		if h, ok := m.recall(hub); i%1000 == 0 && (!ok || h.Members != 7) {
+			t.Fatalf("the home in use was forgotten after %d others", i)
+		}
+	}
+	if n := len(m.young) + len(m.old); n > 2*homesRemembered {
+		t.Errorf("%d homes are kept", n)
+	}
+}
