@@ -118,11 +118,12 @@ type EdgeObservation struct {
 
 // Sighting is one stored observation of an edge; a join-semilattice like Facts.
 type Sighting struct {
-	Observation         ID
-	FirstSeen, LastSeen time.Time
-	EndedAt             time.Time
-	Source              string
-	Inferred            bool
+	Observation ID        `json:"observation"`
+	FirstSeen   time.Time `json:"firstSeen,omitzero"`
+	LastSeen    time.Time `json:"lastSeen,omitzero"`
+	EndedAt     time.Time `json:"endedAt,omitzero"`
+	Source      string    `json:"source,omitempty"`
+	Inferred    bool      `json:"inferred,omitempty"`
 }
 
 // Sighting turns the observation into mergeable form. An instant that is missing is taken from the other.

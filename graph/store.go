@@ -74,6 +74,8 @@ type Position struct {
 // Change is one commit's record of what it touched.
 type Change struct {
 	Revision Revision
+	// At is the writer's wall clock when it committed, in microseconds; how far a reader is behind is judged by it.
+	At time.Time
 	// Entities are the canonical ids, as of that commit, whose facts or edges changed.
 	Entities  []ID
 	Alerts    []ID

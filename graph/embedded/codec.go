@@ -42,18 +42,25 @@ func open(v []byte) ([]byte, error) {
 
 func encodeTenant(t rules.Tenant) []byte {
 	return appendNumbers([]byte{valueVersion}, uint64(t.Revision), uint64(t.Clock), uint64(t.Alerts), uint64(t.Entities),
-		uint64(t.Edges), uint64(t.Incidents), uint64(t.Next), uint64(t.Trimmed))
+		uint64(t.Edges), uint64(t.Incidents), uint64(t.Next), uint64(t.Trimmed), uint64(bit(t.Loading)))
 }
 
 func decodeTenant(v []byte) (t rules.Tenant, err error) {
-	n, _, err := readNumbers(v, 8)
+	n, _, err := readNumbers(v, 9)
 	if err != nil {
 		return t, err
 	}
 	t.Revision, t.Clock = graph.Revision(n[0]), graph.Tick(n[1])
 	t.Alerts, t.Entities, t.Edges, t.Incidents = int(n[2]), int(n[3]), int(n[4]), int(n[5])
-	t.Next, t.Trimmed = graph.IncidentID(n[6]), graph.Revision(n[7])
+	t.Next, t.Trimmed, t.Loading = graph.IncidentID(n[6]), graph.Revision(n[7]), n[8] != 0
 	return t, nil
+}
+
+func bit(on bool) byte {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 func appendNumbers(b []byte, numbers ...uint64) []byte {
@@ -168,9 +175,10 @@ func decodeSighting(observation graph.ID, v []byte) (graph.Sighting, error) {
 	return s, nil
 }
 
-// encodeChange writes three counts, then the ids and numbers. The revision is in the key.
+// encodeChange writes the instant in microseconds and three counts, then the ids and numbers. The revision is in
+// the key.
 func encodeChange(c graph.Change) []byte {
-	b := appendNumbers([]byte{valueVersion}, uint64(len(c.Entities)), uint64(len(c.Alerts)), uint64(len(c.Incidents)))
+	b := appendNumbers([]byte{valueVersion}, uint64(c.At.UnixMicro()), uint64(len(c.Entities)), uint64(len(c.Alerts)), uint64(len(c.Incidents)))
 	for _, ids := range [][]graph.ID{c.Entities, c.Alerts} {
 		for _, id := range ids {
 			b = append(b, id[:]...)
@@ -184,10 +192,11 @@ func encodeChange(c graph.Change) []byte {
 
 func decodeChange(revision graph.Revision, v []byte) (graph.Change, error) {
 	c := graph.Change{Revision: revision}
-	n, v, err := readNumbers(v, 3)
+	n, v, err := readNumbers(v, 4)
 	if err != nil {
 		return c, err
 	}
+	c.At, n = time.UnixMicro(int64(n[0])).UTC(), n[1:]
 	if n[0] > 1<<40 || n[1] > 1<<40 || n[2] > 1<<40 || uint64(len(v)) != 16*(n[0]+n[1])+8*n[2] {
 		return c, errDamaged
 	}

@@ -34,8 +34,8 @@ func TestSightingComesBackAsItWasWritten(t *testing.T) {
 func TestChangeComesBackAsItWasWritten(t *testing.T) {
 	id := graph.NewID(graph.KindDevice, "d")
 	for _, c := range []graph.Change{
-		{Revision: 1},
-		{Revision: 7, Entities: []graph.ID{id, {}}, Alerts: []graph.ID{id}, Incidents: []graph.IncidentID{1, 1 << 60}},
+		{Revision: 1, At: epoch},
+		{Revision: 7, At: epoch.Add(time.Microsecond), Entities: []graph.ID{id, {}}, Alerts: []graph.ID{id}, Incidents: []graph.IncidentID{1, 1 << 60}},
 	} {
 		got, err := decodeChange(c.Revision, encodeChange(c))
 		if d := cmp.Diff(c, got); err != nil || d != "" {

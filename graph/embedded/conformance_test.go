@@ -26,3 +26,14 @@ func (m inMemory) Open(t graphtest.TB, clock func() time.Time) graph.Store {
 func TestConformance(t *testing.T) {
 	graphtest.Run(t, func(graphtest.TB) graphtest.Subject { return inMemory{vfs.NewMem()} })
 }
+
+func TestMoves(t *testing.T) {
+	open := func(t graphtest.TB, clock func() time.Time) graphtest.Moving {
+		s, err := embedded.Open("store", embedded.Options{FS: vfs.NewMem(), Clock: clock})
+		if err != nil {
+			t.Fatalf("opening: %v", err)
+		}
+		return s
+	}
+	graphtest.RunMoves(t, open, open)
+}

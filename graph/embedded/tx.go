@@ -277,7 +277,7 @@ func (t *tx) putIncident(i *graph.Incident) error {
 	return t.put(t.base.keys.of(tableIncident, number(i.ID)), value)
 }
 
-// writeRest writes documents, the change and the batch key.
+// writeRest writes documents, the change and batch keys.
 func (t *tx) writeRest(w rules.Writes) error {
 	k := t.base.keys
 	for _, d := range w.Documents {
@@ -302,11 +302,12 @@ func (t *tx) writeRest(w rules.Writes) error {
 			return err
 		}
 	}
-	if w.BatchKey == "" {
-		return nil
+	for _, b := range w.BatchKeys {
+		if err := t.put(k.of(tableBatchKey, []byte(b.Key)), appendNumbers([]byte{valueVersion}, uint64(b.Revision))); err != nil {
+			return err
+		}
 	}
-	value := appendNumbers([]byte{valueVersion}, uint64(w.Tenant.Revision))
-	return t.put(k.of(tableBatchKey, []byte(w.BatchKey)), value)
+	return nil
 }
 
 // bearers lists who bears a weak key.

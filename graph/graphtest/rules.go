@@ -447,6 +447,9 @@ func checkChanges(t *testing.T, fresh func(TB) Subject) {
 			if i >= len(got) || got[i].Revision != want.Revision {
 				t.Fatalf("change %d is missing: have %+v", want.Revision, got)
 			}
+			if !got[i].At.Equal(want.At) {
+				t.Fatalf("change %d was made at %s, want %s", want.Revision, got[i].At, want.At)
+			}
 			same(t, "alerts of a change", want.Alerts, got[i].Alerts)
 			same(t, "incidents of a change", want.Incidents, got[i].Incidents)
 			for _, id := range want.Entities { // a store may name more

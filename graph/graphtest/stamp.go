@@ -46,7 +46,7 @@ func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bo
 	for _, id := range entities {
 		t.entityRev[id] = t.revision
 	}
-	t.changes = append(t.changes, graph.Change{Revision: t.revision, Entities: touchedEntities, Alerts: alerts, Incidents: incidents})
+	t.changes = append(t.changes, graph.Change{Revision: t.revision, At: graph.Micro(wall), Entities: touchedEntities, Alerts: alerts, Incidents: incidents})
 }
 
 func (t *modelTenant) changedIncidents(before *modelTenant, alerts []graph.ID, touched map[graph.IncidentID]bool) []graph.IncidentID {

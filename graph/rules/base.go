@@ -14,6 +14,8 @@ type Tenant struct {
 	Next graph.IncidentID
 	// Trimmed is the newest revision whose Change was trimmed.
 	Trimmed graph.Revision
+	// Loading is set while an import fills the tenant.
+	Loading bool
 }
 
 // Home is what is stored of one id.
@@ -168,12 +170,12 @@ type Writes struct {
 	// revisions whose changes go: behind the first, up to the second.
 	Change            *graph.Change
 	TrimAfter, TrimTo graph.Revision
-	// BatchKey to remember with the tenant's revision; empty for none.
-	BatchKey string
+	// BatchKeys to remember.
+	BatchKeys []graph.BatchKeyRecord
 }
 
 // empty reports whether there is nothing but the tenant's record.
 func (w Writes) empty() bool {
 	return len(w.Atoms)+len(w.Moves)+len(w.Nodes)+len(w.Sightings)+len(w.Alerts)+len(w.Incidents)+len(w.Documents) == 0 &&
-		w.Change == nil && w.BatchKey == ""
+		w.Change == nil && len(w.BatchKeys) == 0
 }

@@ -32,6 +32,9 @@ func Commit(ctx context.Context, tx Tx, tenant graph.TenantID, b graph.Batch, s 
 	if err != nil {
 		return r, false, err
 	}
+	if start.Loading {
+		return r, false, fmt.Errorf("%w: an import of this tenant is running or was cut short: import it again", graph.ErrConflict)
+	}
 	if s.Memory != nil {
 		s.Memory.begin(start)
 		tx = remembering{tx, s.Memory}
@@ -249,11 +252,16 @@ func (c *commit) finish(batchKey string) error {
 	}
 	if len(alerts)+len(incidents)+len(c.touched)+c.documents > 0 {
 		c.row.Revision = c.revision()
-		c.out.Change = &graph.Change{Revision: c.row.Revision, Entities: sortedIDs(c.touched), Alerts: alerts, Incidents: incidents}
+		c.out.Change = &graph.Change{
+			Revision: c.row.Revision, At: graph.Micro(c.settings.Wall),
+			Entities: sortedIDs(c.touched), Alerts: alerts, Incidents: incidents,
+		}
 		c.trim()
 	}
 	c.receipt.Revision = c.row.Revision
-	c.out.BatchKey = batchKey
+	if batchKey != "" {
+		c.out.BatchKeys = []graph.BatchKeyRecord{{Key: batchKey, Revision: c.row.Revision}}
+	}
 	if c.out.empty() && !c.wrote {
 		return nil
 	}

@@ -20,9 +20,10 @@ const module = "github.com/clew-security/clew/"
 var rooms = map[string][]string{
 	"graph":           {},
 	"graph/traverse":  {"graph"},
-	"graph/graphtest": {"graph"},
+	"graph/graphtest": {"graph", "graph/archive"},
 	"graph/rules":     {"graph"},
 	"graph/topology":  {"graph"},
+	"graph/archive":   {"graph"},
 	"graph/embedded":  {"graph", "graph/rules"},
 	"graph/neo4j":     {"graph", "graph/rules"},
 	"graph/cached":    {"graph"},

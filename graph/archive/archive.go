@@ -1,0 +1,188 @@
+// Package archive writes and reads what graph.Mover carries, as a file: a line of JSON a record, between a line
+// that says what it is and one that says that it is whole.
+//
+// The records of one tenant have one order and one form, so two archives of equal content are equal from the
+// second line on, whatever store they come from.
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"iter"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// Version of the format that Write writes and the newest that Read reads.
+const Version = 1
+
+const name = "clew tenant archive"
+
+// MaxLine bounds one record in bytes.
+const MaxLine = 128 << 20
+
+// head is the first line.
+type head struct {
+	Format  string         `json:"format"`
+	Version int            `json:"version"`
+	Tenant  graph.TenantID `json:"tenant"`
+}
+
+// tail is the last line.
+type tail struct {
+	End *Summary `json:"end"`
+}
+
+// Summary says how much an archive holds; SHA256 is over its records' lines.
+type Summary struct {
+	Records int    `json:"records"`
+	SHA256  string `json:"sha256"`
+}
+
+// Write writes an archive. On an error what was written has no end line, and Read refuses it.
+func Write(w io.Writer, tenant graph.TenantID, records iter.Seq2[graph.Record, error]) (Summary, error) {
+	out := bufio.NewWriterSize(w, 1<<16)
+	first, err := graph.EncodeJSON(head{name, Version, tenant})
+	if err != nil {
+		return Summary{}, err
+	}
+	if _, err := out.Write(append(first, '\n')); err != nil {
+		return Summary{}, err
+	}
+	s, err := hashed(records, out.Write)
+	if err != nil {
+		return s, err
+	}
+	last, err := graph.EncodeJSON(tail{&s})
+	if err == nil {
+		_, err = out.Write(append(last, '\n'))
+	}
+	return s, errors.Join(err, out.Flush())
+}
+
+// Summarize is the summary that an archive of the records would have.
+func Summarize(records iter.Seq2[graph.Record, error]) (Summary, error) {
+	return hashed(records, func(b []byte) (int, error) { return len(b), nil })
+}
+
+func hashed(records iter.Seq2[graph.Record, error], write func([]byte) (int, error)) (s Summary, err error) {
+	sum := sha256.New()
+	for r, err := range records {
+		if err != nil {
+			return s, err
+		}
+		line, err := graph.EncodeJSON(r)
+		if err != nil {
+			return s, err
+		}
+		line = append(line, '\n')
+		sum.Write(line)
+		if _, err := write(line); err != nil {
+			return s, err
+		}
+		s.Records++
+	}
+	s.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return s, nil
+}
+
+// Reader reads one archive.
+type Reader struct {
+	// Tenant it was made of.
+	Tenant graph.TenantID
+	lines  *bufio.Reader
+	sum    hash.Hash
+	found  Summary
+}
+
+// NewReader reads the first line. The error wraps graph.ErrInvalid where this is no archive, and
+// graph.ErrVersion where a newer program wrote it.
+func NewReader(r io.Reader) (*Reader, error) {
+	a := &Reader{lines: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}
+	line, err := a.line()
+	var h head
+	if err != nil || json.Unmarshal(line, &h) != nil || h.Format != name {
+		return nil, errors.Join(fmt.Errorf("%w: this is no %s", graph.ErrInvalid, name), err)
+	}
+	if h.Version != Version {
+		return nil, fmt.Errorf("%w: the archive has version %d, this program reads %d: use a newer program", graph.ErrVersion, h.Version, Version)
+	}
+	a.Tenant = h.Tenant
+	return a, nil
+}
+
+// line reads up to a line's end.
+func (a *Reader) line() ([]byte, error) {
+	var out []byte
+	for {
+		part, err := a.lines.ReadSlice('\n')
+		out = append(out, part...)
+		if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
+			return out, err
+		}
+		if len(out) > MaxLine {
+			return nil, fmt.Errorf("%w: a line is longer than %d bytes", graph.ErrInvalid, MaxLine)
+		}
+	}
+}
+
+// Records yields the records, once. The last item is an error where the archive is cut short, was changed or
+// has anything behind its end.
+func (a *Reader) Records() iter.Seq2[graph.Record, error] {
+	return func(yield func(graph.Record, error) bool) {
+		for {
+			r, end, err := a.next()
+			if err != nil {
+				yield(graph.Record{}, err)
+				return
+			}
+			if end || !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Summary is what was read; whole once Records has ended without an error.
+func (a *Reader) Summary() Summary { return a.found }
+
+func (a *Reader) next() (r graph.Record, end bool, err error) {
+	line, err := a.line()
+	if errors.Is(err, io.EOF) {
+		return r, false, fmt.Errorf("%w: the archive is cut short after %d records", graph.ErrInvalid, a.found.Records)
+	}
+	if err != nil {
+		return r, false, err
+	}
+	var t tail
+	if bytes.HasPrefix(line, []byte(`{"end"`)) && json.Unmarshal(line, &t) == nil && t.End != nil {
+		return r, true, a.checkEnd(*t.End)
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return r, false, fmt.Errorf("%w: record %d: %v", graph.ErrInvalid, a.found.Records+1, err)
+	}
+	a.sum.Write(line)
+	a.found.Records++
+	return r, false, nil
+}
+
+func (a *Reader) checkEnd(want Summary) error {
+	a.found.SHA256 = hex.EncodeToString(a.sum.Sum(nil))
+	if a.found != want {
+		return fmt.Errorf("%w: the archive was changed: it holds %d records with SHA-256 %s, and says %d with %s",
+			graph.ErrInvalid, a.found.Records, a.found.SHA256, want.Records, want.SHA256)
+	}
+	if _, err := a.lines.ReadByte(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: there is something behind the archive's end", graph.ErrInvalid)
+	}
+	return nil
+}

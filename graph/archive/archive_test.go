@@ -1,0 +1,126 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clew-security/clew/graph"
+)
+
+func some() []graph.Record {
+	k, _ := graph.NewKey(graph.KindDevice, graph.KeyHostName, "pc1")
+	return []graph.Record{
+		{Tenant: &graph.TenantRecord{Revision: 3, Clock: 17, Incidents: 1}},
+		{Home: &graph.HomeRecord{ID: k.ID(), Revision: 3, Facts: &graph.Facts{Keys: []graph.Key{k}, Properties: map[string]graph.Property{}}}},
+		{Document: &graph.DocumentRecord{Collection: "views", Key: "a", Revision: 2, Value: []byte{0, 255, '\n'}}},
+		{BatchKey: &graph.BatchKeyRecord{Key: "file:1\n{\"end\"", Revision: 1}},
+	}
+}
+
+func sequence(all []graph.Record) iter.Seq2[graph.Record, error] {
+	return func(yield func(graph.Record, error) bool) {
+		for _, r := range all {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func written(t testing.TB) []byte {
+	var b bytes.Buffer
+	if _, err := Write(&b, "contoso", sequence(some())); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func read(b []byte) (out []graph.Record, err error) {
+	a, err := NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	for r, err := range a.Records() {
+		if err != nil {
+			return out, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func TestWhatWasWrittenIsRead(t *testing.T) {
+	b := written(t)
+	got, err := read(b)
+	if d := cmp.Diff(some(), got); err != nil || d != "" {
+		t.Fatalf("%v\n%s", err, d)
+	}
+	a, _ := NewReader(bytes.NewReader(b))
+	for range a.Records() {
+	}
+	if s, err := Summarize(sequence(some())); err != nil || s != a.Summary() || a.Tenant != "contoso" {
+		t.Errorf("summary %+v of %s, want %+v (%v)", a.Summary(), a.Tenant, s, err)
+	}
+}
+
+// Whatever is cut off, changed, exchanged or added is noticed.
+func TestADamagedArchiveIsRefused(t *testing.T) {
+	whole := written(t)
+	for cut := range len(whole) {
+		if _, err := read(whole[:cut]); !errors.Is(err, graph.ErrInvalid) {
+			t.Fatalf("cut at %d of %d: %v", cut, len(whole), err)
+		}
+	}
+	lines := strings.SplitAfter(string(whole), "\n")
+	for name, text := range map[string]string{
+		"a changed record":     strings.Replace(string(whole), `"revision":2`, `"revision":1`, 1),
+		"a line left out":      strings.Join(slices.Delete(slices.Clone(lines), 2, 3), ""),
+		"a line twice":         strings.Join(slices.Insert(slices.Clone(lines), 2, lines[2]), ""),
+		"something at the end": string(whole) + "{}\n",
+		"an unknown field":     strings.Replace(string(whole), `"collection"`, `"colection"`, 1),
+		"no archive":           "{\"alerts\":[]}\n",
+		"nothing":              "",
+	} {
+		if _, err := read([]byte(text)); !errors.Is(err, graph.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	newer := strings.Replace(string(whole), `"version":1`, `"version":2`, 1)
+	if _, err := read([]byte(newer)); !errors.Is(err, graph.ErrVersion) {
+		t.Errorf("a newer version: %v", err)
+	}
+}
+
+func TestAFailingSourceLeavesNoWholeArchive(t *testing.T) {
+	var b bytes.Buffer
+	broken := errors.New("broken")
+	_, err := Write(&b, "contoso", func(yield func(graph.Record, error) bool) {
+		_ = yield(some()[0], nil) && yield(graph.Record{}, broken)
+	})
+	if !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if _, err := read(b.Bytes()); !errors.Is(err, graph.ErrInvalid) {
+		t.Errorf("what was written is read: %v", err)
+	}
+}
+
+// FuzzRead: any bytes give records or an error.
+func FuzzRead(f *testing.F) {
+	f.Add(written(f))
+	f.Add([]byte("{\"format\":\"clew tenant archive\",\"version\":1}\n{\"end\":{}}\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if all, err := read(b); err == nil {
+			var again bytes.Buffer
+			if _, err := Write(&again, "t", sequence(all)); err != nil {
+				t.Errorf("what was read cannot be written: %v", err)
+			}
+		}
+	})
+}

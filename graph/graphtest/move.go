@@ -1,0 +1,231 @@
+package graphtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/archive"
+)
+
+// Moving is a store whose tenants can be carried elsewhere.
+type Moving interface {
+	graph.Store
+	graph.Mover
+}
+
+// Opener opens a fresh store.
+type Opener func(t TB, clock func() time.Time) Moving
+
+// RunMoves checks that a tenant carried from one store to the other loses nothing. To be run for every pair.
+func RunMoves(t *testing.T, from, to Opener) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		run  func(t *testing.T, from, to Opener)
+	}{
+		{"a carried tenant answers and goes on as if it had never moved", checkMove},
+		{"an import needs an empty tenant", checkMoveOnto},
+		{"an import that was cut short takes no writes and can be made again", checkMoveCut},
+		{"records that contradict one another are refused", checkMoveLies},
+		{"a tenant without anything cannot be exported", checkMoveNothing},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, from, to) })
+	}
+}
+
+// pack exports a tenant as a file and reads it again, as a person would carry it.
+func pack(t TB, s Moving) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	must(archive.Write(&b, Tenant, s.Export(context.Background(), Tenant)))(t)
+	return b.Bytes()
+}
+
+func unpack(t TB, b []byte) iter.Seq2[graph.Record, error] {
+	t.Helper()
+	return must(archive.NewReader(bytes.NewReader(b)))(t).Records()
+}
+
+func checkMove(t *testing.T, from, to Opener) {
+	rapid.Check(t, func(t *rapid.T) {
+		clock := NewClock()
+		model, one, two := NewModel(clock.Now), from(t, clock.Now), to(t, clock.Now)
+		defer one.Close()
+		defer two.Close()
+		batches := Group(t, drawUnits(t), UnionDecider{})
+		batches[0].Documents = []graph.Document{{DocumentKey: graph.DocumentKey{Collection: "views", Key: "a\n\x00"}, Value: []byte{}}}
+		for i := range batches {
+			batches[i].Key = fmt.Sprint("batch-", i)
+		}
+		cut := rapid.IntRange(1, len(batches)).Draw(t, "cut")
+		for _, b := range batches[:cut] {
+			clock.Move(time.Second)
+			apply(t, model, b)
+			apply(t, one, b)
+		}
+		file := pack(t, one)
+		if err := two.Import(context.Background(), Tenant, unpack(t, file)); err != nil {
+			t.Fatalf("importing: %v\n%s", err, file)
+		}
+		if again := pack(t, two); !bytes.Equal(file, again) {
+			t.Fatalf("what was imported is exported as\n%s\nwant\n%s", again, file)
+		}
+		compare(t, model, two)
+		at := must(model.Position(context.Background(), view))(t)
+		if got := must(two.Position(context.Background(), view))(t); got != at {
+			t.Fatalf("the carried tenant stands at %+v, want %+v", got, at)
+		}
+		goOn(t, model, two, batches, cut, clock)
+	})
+}
+
+// goOn writes on: known batches are known, new ones mean what they would have meant.
+func goOn(t TB, model, two graph.Store, batches []graph.Batch, cut int, clock *Clock) {
+	t.Helper()
+	if r := apply(t, two, batches[cut-1]); !r.Replayed {
+		t.Fatalf("a batch that was committed before the move gave %+v", r)
+	}
+	for _, b := range batches[cut:] {
+		clock.Move(time.Second)
+		want, got := apply(t, model, b), apply(t, two, b)
+		if want != got {
+			t.Fatalf("after the move a batch gave %+v, want %+v", got, want)
+		}
+	}
+	compare(t, model, two)
+}
+
+func checkMoveOnto(t *testing.T, from, to Opener) {
+	one, two := from(t, NewClock().Now), to(t, NewClock().Now)
+	defer one.Close()
+	defer two.Close()
+	apply(t, one, oneAlert("1"))
+	apply(t, two, oneAlert("2"))
+	before := digest(t, two)
+	if err := two.Import(context.Background(), Tenant, one.Export(context.Background(), Tenant)); !errors.Is(err, graph.ErrConflict) {
+		t.Errorf("importing onto a graph: %v", err)
+	}
+	if digest(t, two) != before {
+		t.Error("a refused import changed the graph")
+	}
+}
+
+func checkMoveCut(t *testing.T, from, to Opener) {
+	one, two := from(t, NewClock().Now), to(t, NewClock().Now)
+	defer one.Close()
+	defer two.Close()
+	var b graph.Batch
+	for i := range 800 { // enough for several parts
+		a := oneAlert(fmt.Sprint(i))
+		b.Entities, b.Alerts, b.Decide = append(b.Entities, a.Entities...), append(b.Alerts, a.Alerts...), a.Decide
+	}
+	apply(t, one, b)
+	broken := errors.New("the line went dead")
+	for _, stop := range []int{0, 1, 1500, 2390} {
+		err := two.Import(context.Background(), Tenant, func(yield func(graph.Record, error) bool) {
+			n := 0
+			for r, err := range one.Export(context.Background(), Tenant) {
+				if n++; n > stop {
+					yield(graph.Record{}, broken)
+					return
+				}
+				if !yield(r, err) {
+					return
+				}
+			}
+		})
+		if !errors.Is(err, broken) {
+			t.Fatalf("an import that was cut short after %d records: %v", stop, err)
+		}
+		if stop == 0 {
+			continue
+		}
+		if _, err := two.Apply(context.Background(), Tenant, oneAlert("1")); !errors.Is(err, graph.ErrConflict) {
+			t.Fatalf("a write into half a tenant: %v", err)
+		}
+	}
+	if err := two.Import(context.Background(), Tenant, one.Export(context.Background(), Tenant)); err != nil {
+		t.Fatal(err)
+	}
+	if digest(t, one) != digest(t, two) {
+		t.Error("the second import is not whole")
+	}
+}
+
+func checkMoveNothing(t *testing.T, from, _ Opener) {
+	s := from(t, NewClock().Now)
+	defer s.Close()
+	for _, err := range s.Export(context.Background(), Tenant) {
+		if !errors.Is(err, graph.ErrNotFound) {
+			t.Errorf("exporting nothing: %v", err)
+		}
+	}
+	if err := s.Import(context.Background(), "", nil); !errors.Is(err, graph.ErrInvalid) {
+		t.Errorf("importing into no tenant: %v", err)
+	}
+}
+
+// lies are changes of single records that make the whole untrue.
+var lies = map[string]func(r *graph.Record) bool{
+	"an entity under another id": func(r *graph.Record) bool {
+		return r.Home != nil && lie(&r.Home.ID, graph.NewID(graph.KindDevice, "x"))
+	},
+	"an entity that is in no node": func(r *graph.Record) bool {
+		return r.Home != nil && lie(&r.Home.Node, graph.NewID(graph.KindDevice, "x"))
+	},
+	"a member too many": func(r *graph.Record) bool { return r.Home != nil && lie(&r.Home.Members, 7) },
+	"an edge to nowhere": func(r *graph.Record) bool {
+		return r.Sighting != nil && lie(&r.Sighting.To, graph.NewID(graph.KindDevice, "x"))
+	},
+	"an edge of no kind":             func(r *graph.Record) bool { return r.Sighting != nil && lie(&r.Sighting.Kind, graph.EdgeInIncident) },
+	"a tick beyond the clock":        func(r *graph.Record) bool { return r.Alert != nil && lie(&r.Alert.Updated, 1<<60) },
+	"a revision beyond the tenant's": func(r *graph.Record) bool { return r.Alert != nil && lie(&r.Alert.Revision, 99) },
+	"an alert in another incident":   func(r *graph.Record) bool { return r.Alert != nil && lie(&r.Alert.Incident, 99) },
+	"an alert under another id":      func(r *graph.Record) bool { return r.Alert != nil && lie(&r.Alert.ProviderAlertID, "other") },
+	"more alerts than there are":     func(r *graph.Record) bool { return r.Incident != nil && lie(&r.Incident.AlertCount, 9) },
+	"an incident that was not made":  func(r *graph.Record) bool { return r.Incident != nil && lie(&r.Incident.ID, 99) },
+	"a redirect to nowhere":          func(r *graph.Record) bool { return r.Incident != nil && lie(&r.Incident.RedirectTo, 99) },
+	"no tenant":                      func(r *graph.Record) bool { return r.Tenant != nil && lie(&r.Tenant, nil) },
+}
+
+func lie[T comparable](field *T, untrue T) bool {
+	*field = untrue
+	return true
+}
+
+func checkMoveLies(t *testing.T, from, to Opener) {
+	one, two := from(t, NewClock().Now), to(t, NewClock().Now)
+	defer one.Close()
+	defer two.Close()
+	b := oneAlert("1")
+	d := b.Entities[0].ID()
+	b.Edges = []graph.EdgeObservation{{Kind: graph.EdgeAdminOf, From: d, To: d, Observation: graph.NewID(graph.KindObservation, "1")}}
+	apply(t, one, b)
+	for name, change := range lies {
+		told := false
+		err := two.Import(context.Background(), Tenant, func(yield func(graph.Record, error) bool) {
+			for r, err := range unpack(t, pack(t, one)) {
+				if !told {
+					told = change(&r)
+				}
+				if !yield(r, err) {
+					return
+				}
+			}
+		})
+		if !told || !errors.Is(err, graph.ErrInvalid) {
+			t.Errorf("%s (told: %t): %v", name, told, err)
+		}
+		if p := must(two.Position(context.Background(), view))(t); p.Revision != 0 {
+			t.Fatalf("%s: the tenant stands at %+v", name, p)
+		}
+	}
+}
