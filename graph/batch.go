@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Limits of one batch. They bound a commit's memory and the time it holds the tenant's lock.
@@ -30,6 +31,9 @@ type Batch struct {
 	Incidents []IncidentChange
 	Documents []Document
 
+	// Expire removes what has grown old. A batch with it has nothing else but Key, Actor and Cause.
+	Expire *Expiry
+
 	// Decide, if set, is asked inside the commit for more incident changes, with what the batch brings
 	// already visible. See Decider.
 	Decide Decider
@@ -42,6 +46,39 @@ type Expectation struct {
 	Document DocumentKey
 	// Revision the thing must have now; 0 means that it must not exist.
 	Revision Revision
+}
+
+// Expiry names what is to go and from when on it must have been over. Whether it is over is judged in the
+// commit: what was seen or touched again meanwhile stays, and so does what is not there. Numbers of incidents
+// are not given again.
+type Expiry struct {
+	// Incidents go with their alerts, if their last activity and their last update are before
+	// IncidentsBefore. A redirected one goes if its last update is and what it points to is gone.
+	Incidents       []IncidentID
+	IncidentsBefore time.Time
+	// Edges between nodes go with all their sightings, if their last use (see Edge.UsableUntil) is before
+	// EdgesBefore. What never ends, stays.
+	Edges          []EdgeKey
+	EdgesBefore    time.Time
+	CredentialLife time.Duration
+}
+
+// EdgeKey names an edge between nodes.
+type EdgeKey struct {
+	From ID
+	Kind EdgeKind
+	To   ID
+}
+
+// Over reports whether the incident's last activity and last update are before the instant.
+func (i Incident) Over(before time.Time) bool {
+	return i.Updated.Time().Before(before) && (i.RedirectTo != 0 || i.LastActivity.Before(before))
+}
+
+// Over reports whether nothing can use the edge since the instant.
+func (e Edge) Over(before time.Time, credentialLife time.Duration) bool {
+	until := e.UsableUntil(credentialLife)
+	return !until.IsZero() && until.Before(before)
 }
 
 // AlertEdit is what a person set on an alert; unset fields stay as they are.
@@ -94,6 +131,9 @@ type Receipt struct {
 	NewAlerts, UpdatedAlerts, DuplicateAlerts int
 	// NewEntities and NewEdges count ids and (from, kind, to) that were never observed before.
 	NewEntities, NewEdges int
+	// ExpiredIncidents, ExpiredAlerts and ExpiredEdges count what Batch.Expire removed; edges as (from, kind, to)
+	// observed.
+	ExpiredIncidents, ExpiredAlerts, ExpiredEdges int
 	// KnownEntities and KnownEdges count the observations in Batch.Entities and Batch.Edges that, taken in
 	// their order, said nothing that was not known.
 	KnownEntities, KnownEdges int
@@ -156,6 +196,12 @@ func (b Batch) checkRest() error {
 
 func (b Batch) checkSize() error {
 	items := len(b.Entities) + len(b.Edges) + len(b.Alerts) + len(b.Edits) + len(b.Incidents) + len(b.Documents)
+	if b.Expire != nil {
+		if items+len(b.Expect) > 0 || b.Decide != nil {
+			return fmt.Errorf("%w: a batch that expires does nothing else", ErrInvalid)
+		}
+		items = len(b.Expire.Incidents) + len(b.Expire.Edges)
+	}
 	if items > MaxBatchItems {
 		return fmt.Errorf("%w: %d items, at most %d", ErrBatchTooLarge, items, MaxBatchItems)
 	}

@@ -24,7 +24,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 		return graph.Receipt{}, err
 	}
 	defer t.giveTurn()
-	c := s.newTx(ctx, id, b.Decide != nil)
+	c := s.newTx(ctx, id, b.Decide != nil || b.Expire != nil)
 	receipt, wrote, err := rules.Commit(ctx, c, id, b, rules.Settings{Wall: c.wall, KeepChanges: s.options.KeepChanges, Memory: t.memory})
 	if err != nil || !wrote {
 		return receipt, err

@@ -175,6 +175,14 @@ func (t *tx) writeKeys(a rules.AtomWrite) error {
 
 func (t *tx) writeSightings(w rules.Writes) error {
 	k := t.base.keys
+	for _, e := range w.Expired {
+		if err := t.delete(k.reverse(e.To, e.Kind, e.From)); err != nil {
+			return err
+		}
+		if err := deleteTable(t.batch, k.edge(e.From, e.Kind, e.To)); err != nil {
+			return err
+		}
+	}
 	for _, s := range w.Sightings {
 		if s.NewEdge {
 			if err := t.put(k.reverse(s.To, s.Kind, s.From), nil); err != nil {
@@ -201,15 +209,31 @@ func (t *tx) writeAlerts(w rules.Writes) error {
 			stale = append(stale, t.base.keys.incidentRows(i.Was)...)
 		}
 	}
+	for _, a := range w.Alerts {
+		if a.Next == nil {
+			stale = append(stale, t.base.keys.of(tableAlert, a.Was.ID[:]))
+		}
+	}
+	for _, i := range w.Incidents {
+		if i.Next == nil {
+			stale = append(stale, t.base.keys.of(tableIncident, number(i.Was.ID)))
+		}
+	}
 	if err := t.deleteAll(stale); err != nil {
 		return err
 	}
 	for _, a := range w.Alerts {
+		if a.Next == nil {
+			continue
+		}
 		if err := t.putAlert(a.Next); err != nil {
 			return err
 		}
 	}
 	for _, i := range w.Incidents {
+		if i.Next == nil {
+			continue
+		}
 		if err := t.putIncident(i.Next); err != nil {
 			return err
 		}

@@ -129,7 +129,7 @@ func (t *modelTenant) apply(ctx context.Context, tenant graph.TenantID, before *
 	if err != nil {
 		return receipt, err
 	}
-	t.stamp(before, touched, wall)
+	t.stamp(before, touched, t.expire(b.Expire, &receipt), wall)
 	receipt.Revision = t.revision
 	return receipt, nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // stamp gives revision and ticks to what differs from before; where nothing differs, nothing moves.
-func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bool, wall time.Time) {
+func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bool, gone gone, wall time.Time) {
 	var alerts []graph.ID
 	for id, a := range t.alerts {
 		if old, ok := before.alerts[id]; !ok || !sameJSON(old, a) {
@@ -20,8 +20,8 @@ func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bo
 	incidents := t.changedIncidents(before, alerts, touched)
 	entities := t.changedEntities(before)
 	documents := t.changedDocuments(before)
-	touchedEntities := t.touchedEntities(before, entities)
-	if len(alerts)+len(incidents)+len(touchedEntities)+documents == 0 {
+	touchedEntities := t.touchedEntities(before, slices.Concat(entities, gone.ends))
+	if len(alerts)+len(incidents)+len(touchedEntities)+documents+len(gone.alerts)+len(gone.incidents) == 0 {
 		return
 	}
 	t.revision++
@@ -46,7 +46,8 @@ func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bo
 	for _, id := range entities {
 		t.entityRev[id] = t.revision
 	}
-	t.changes = append(t.changes, graph.Change{Revision: t.revision, At: graph.Micro(wall), Entities: touchedEntities, Alerts: alerts, Incidents: incidents})
+	t.changes = append(t.changes, graph.Change{Revision: t.revision, At: graph.Micro(wall), Entities: touchedEntities,
+		Alerts: append(alerts, gone.alerts...), Incidents: append(incidents, gone.incidents...)})
 }
 
 func (t *modelTenant) changedIncidents(before *modelTenant, alerts []graph.ID, touched map[graph.IncidentID]bool) []graph.IncidentID {

@@ -63,6 +63,7 @@ var suite = []check{
 	{"tenants never see each other", checkTenants},
 	{"changes name everything that a commit touched", checkChanges},
 	{"documents commit with the graph", checkDocuments},
+	{"what is over goes when it is asked to, and nothing else", checkExpiry},
 	{"a cancelled context stops reads and writes", checkCancel},
 	{"a read waits for the revision it carries", checkAtLeast},
 	{"a closed store says so", checkClosed},

@@ -146,10 +146,10 @@ type SightingWrite struct {
 	NewEdge, New bool
 }
 
-// AlertWrite replaces an alert; Was is nil for a new one.
+// AlertWrite replaces an alert; Was is nil for a new one, Next for one that goes.
 type AlertWrite struct{ Was, Next *graph.Alert }
 
-// IncidentWrite replaces an incident; Was is nil for a new one.
+// IncidentWrite replaces an incident; Was is nil for a new one, Next for one that goes.
 type IncidentWrite struct{ Was, Next *graph.Incident }
 
 // Writes are the records of a commit. Rows that an index holds of Was must all go before those of Next come:
@@ -162,6 +162,8 @@ type Writes struct {
 	// Homes are what the ids that Atoms, Moves and Nodes name come to be, whole.
 	Homes     map[graph.ID]Home
 	Sightings []SightingWrite
+	// Expired are relations of which all sightings go.
+	Expired   []Ends
 	Alerts    []AlertWrite
 	Incidents []IncidentWrite
 	// Documents to store; one without a value is deleted.
@@ -176,6 +178,6 @@ type Writes struct {
 
 // empty reports whether there is nothing but the tenant's record.
 func (w Writes) empty() bool {
-	return len(w.Atoms)+len(w.Moves)+len(w.Nodes)+len(w.Sightings)+len(w.Alerts)+len(w.Incidents)+len(w.Documents) == 0 &&
+	return len(w.Atoms)+len(w.Moves)+len(w.Nodes)+len(w.Sightings)+len(w.Expired)+len(w.Alerts)+len(w.Incidents)+len(w.Documents) == 0 &&
 		w.Change == nil && len(w.BatchKeys) == 0
 }

@@ -39,9 +39,9 @@ func Commit(ctx context.Context, tx Tx, tenant graph.TenantID, b graph.Batch, s 
 		s.Memory.begin(start)
 		tx = remembering{tx, s.Memory}
 	}
-	c := newCommit(ctx, tx, s)
+	c := newCommit(ctx, tx, tenant, s)
 	c.start, c.row = start, start
-	if err := c.stage(tenant, b); err != nil {
+	if err := c.stage(b); err != nil {
 		return r, false, err
 	}
 	return c.receipt, c.wrote, nil
@@ -50,6 +50,7 @@ func Commit(ctx context.Context, tx Tx, tenant graph.TenantID, b graph.Batch, s 
 // commit is one batch in the making.
 type commit struct {
 	ctx      context.Context
+	tenant   graph.TenantID
 	tx       Tx
 	settings Settings
 	// base remembers what was committed.
@@ -81,11 +82,14 @@ type commit struct {
 	alerts    map[graph.ID]*alertDraft
 	incidents map[graph.IncidentID]*incidentDraft
 	documents int // changed
+
+	gone    gone
+	expired Writes
 }
 
-func newCommit(ctx context.Context, tx Tx, s Settings) *commit {
+func newCommit(ctx context.Context, tx Tx, tenant graph.TenantID, s Settings) *commit {
 	return &commit{
-		ctx: ctx, tx: tx, settings: s, base: newMemo(ctx, tx),
+		ctx: ctx, tenant: tenant, tx: tx, settings: s, base: newMemo(ctx, tx),
 		atoms: map[graph.ID]*AtomWrite{}, moved: map[graph.ID]Move{}, joined: map[graph.ID][]graph.ID{},
 		claimed: map[graph.ID][]graph.ID{}, borne: map[graph.ID][]Bearer{},
 		nodes: map[graph.ID]NodeWrite{}, memberCounts: map[graph.ID]int{},
@@ -98,7 +102,7 @@ func newCommit(ctx context.Context, tx Tx, s Settings) *commit {
 func (c *commit) revision() graph.Revision { return c.start.Revision + 1 }
 
 // stage is the protocol of a commit: expect, observe, decide, tick. What it writes may be nothing.
-func (c *commit) stage(tenant graph.TenantID, b graph.Batch) error {
+func (c *commit) stage(b graph.Batch) error {
 	for _, step := range []func() error{
 		func() error { return c.expect(b.Expect) },
 		func() error { return c.observeEntities(b.Entities) },
@@ -109,8 +113,9 @@ func (c *commit) stage(tenant graph.TenantID, b graph.Batch) error {
 		func() error { return c.editAlerts(b.Edits) },
 		func() error { return c.putDocuments(b.Documents) },
 		func() error { return c.changeIncidents(b.Incidents) },
+		func() error { return c.expire(b.Expire) },
 		func() error { return c.collect() },
-		func() error { return c.decide(tenant, b.Decide) },
+		func() error { return c.decide(b.Decide) },
 		func() error { return c.checkIncidents() },
 		func() error { return c.finish(b.Key) },
 	} {
@@ -214,7 +219,7 @@ func (c *commit) write() error {
 }
 
 // decide asks the decider, where there is one and something to decide, with all that came before staged.
-func (c *commit) decide(tenant graph.TenantID, d graph.Decider) error {
+func (c *commit) decide(d graph.Decider) error {
 	if d == nil {
 		return nil
 	}
@@ -228,7 +233,7 @@ func (c *commit) decide(tenant graph.TenantID, d graph.Decider) error {
 	if err := c.write(); err != nil {
 		return err
 	}
-	changes, err := d.Decide(c.ctx, c.tx.Staged(), graph.View{Tenant: tenant}, delta)
+	changes, err := d.Decide(c.ctx, c.tx.Staged(), graph.View{Tenant: c.tenant}, delta)
 	if err != nil {
 		return err
 	}
@@ -250,6 +255,11 @@ func (c *commit) finish(batchKey string) error {
 	if err != nil {
 		return err
 	}
+	c.row.Alerts -= len(c.gone.alerts)
+	c.row.Incidents -= c.gone.live
+	alerts, incidents = append(alerts, c.gone.alerts...), append(incidents, c.gone.incidents...)
+	c.out.Expired = c.expired.Expired
+	c.out.Alerts, c.out.Incidents = append(c.out.Alerts, c.expired.Alerts...), append(c.out.Incidents, c.expired.Incidents...)
 	if len(alerts)+len(incidents)+len(c.touched)+c.documents > 0 {
 		c.row.Revision = c.revision()
 		c.out.Change = &graph.Change{
