@@ -24,6 +24,7 @@ var rooms = map[string][]string{
 	"graph/rules":     {"graph"},
 	"graph/topology":  {"graph"},
 	"graph/archive":   {"graph"},
+	"graph/retention": {"graph"},
 	"graph/embedded":  {"graph", "graph/rules"},
 	"graph/neo4j":     {"graph", "graph/rules"},
 	"graph/cached":    {"graph"},
