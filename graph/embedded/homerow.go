@@ -14,6 +14,7 @@ const (
 	homeAlias    = 1 << iota // the canonical id it belongs to, where that is another
 	homeNode                 // revision and number of members
 	homeObserved             // facts
+	homeAlone                // nothing: it is Home.Alone
 )
 
 // encodeHome writes a row of tableHome: version, flags, the parts.
@@ -25,6 +26,9 @@ func encodeHome(id graph.ID, h rules.Home) []byte {
 		b = append(b, h.Node[:]...)
 	} else if h.Observed() {
 		b[1] |= homeNode
+		if h.Alone {
+			b[1] |= homeAlone
+		}
 		b = appendNumbers(b, uint64(h.Revision), uint64(h.Members))
 	}
 	if h.Observed() {
@@ -50,7 +54,7 @@ func decodeHead(id graph.ID, value []byte) (h rules.Home, observed bool, rest []
 	}
 	if flags&homeNode != 0 {
 		r := factsReader{rest: v}
-		h.Revision, h.Members = graph.Revision(r.number()), int(r.number())
+		h.Revision, h.Members, h.Alone = graph.Revision(r.number()), int(r.number()), flags&homeAlone != 0
 		v, err = r.rest, r.err
 	}
 	return h, flags&homeObserved != 0, v, err

@@ -28,6 +28,8 @@ type Home struct {
 	// of it, and the number of other ids that belong to it.
 	Revision graph.Revision
 	Members  int
+	// Alone is set where it is known that nothing was ever observed under any of these other ids.
+	Alone bool
 }
 
 // Observed reports whether anything was ever observed under the id.
@@ -135,7 +137,9 @@ type NodeWrite struct {
 	ID       graph.ID
 	Revision graph.Revision
 	Members  int
-	Gone     bool
+	// Alone is as in Home.
+	Alone bool
+	Gone  bool
 }
 
 // SightingWrite stores one sighting.

@@ -69,9 +69,10 @@ type commit struct {
 	// claimed and borne are the new claims and bearings by id and by weak key.
 	claimed map[graph.ID][]graph.ID
 	borne   map[graph.ID][]Bearer
-	// nodes are the rows of nodes that change, memberCounts those of nodes as staged.
-	nodes        map[graph.ID]NodeWrite
-	memberCounts map[graph.ID]int
+	// nodes are the rows of nodes that change, settled all those looked at; twins are the nodes of which
+	// another id is now observed for the first time.
+	nodes, settled map[graph.ID]NodeWrite
+	twins          map[graph.ID]bool
 	// refollowed are the nodes that were there before and are now followed to another one, or no more.
 	refollowed map[graph.ID]bool
 	// touched are the nodes that changed as shown, the ends of changed edges included.
@@ -92,7 +93,7 @@ func newCommit(ctx context.Context, tx Tx, tenant graph.TenantID, s Settings) *c
 		ctx: ctx, tenant: tenant, tx: tx, settings: s, base: newMemo(ctx, tx),
 		atoms: map[graph.ID]*AtomWrite{}, moved: map[graph.ID]Move{}, joined: map[graph.ID][]graph.ID{},
 		claimed: map[graph.ID][]graph.ID{}, borne: map[graph.ID][]Bearer{},
-		nodes: map[graph.ID]NodeWrite{}, memberCounts: map[graph.ID]int{},
+		nodes: map[graph.ID]NodeWrite{}, settled: map[graph.ID]NodeWrite{}, twins: map[graph.ID]bool{},
 		refollowed: map[graph.ID]bool{}, touched: map[graph.ID]bool{}, sightings: map[Ends][]graph.Sighting{},
 		alerts: map[graph.ID]*alertDraft{}, incidents: map[graph.IncidentID]*incidentDraft{},
 	}

@@ -97,16 +97,16 @@ func (c *commit) shownEnds(at Ends) (Ends, error) {
 	return Ends{from, at.Kind, to}, errors.Join(err1, err2)
 }
 
-// touchEdge notes that an edge changed as shown. A new observation between two nodes of one id each always
-// shows; otherwise another sighting may say the same, and the edge is compared at the end.
+// touchEdge notes that an edge changed as shown. A new observation between two nodes of one observed id each
+// always shows; otherwise another sighting may say the same, and the edge is compared at the end.
 func (c *commit) touchEdge(at Ends, added bool, unsure map[Ends]bool) error {
 	shown, err := c.shownEnds(at)
 	if err != nil || shown.From == shown.To {
 		return err
 	}
-	from, err1 := c.memberCount(shown.From)
-	to, err2 := c.memberCount(shown.To)
-	if added && from == 0 && to == 0 {
+	from, err1 := c.isSingle(shown.From)
+	to, err2 := c.isSingle(shown.To)
+	if added && from && to {
 		c.touched[shown.From], c.touched[shown.To] = true, true
 	} else {
 		unsure[shown] = true

@@ -132,12 +132,15 @@ func (c *commit) resolve(id graph.ID) (moved bool, err error) {
 // settleNodes brings the rows of nodes up to date with the atoms and moves.
 func (c *commit) settleNodes() error {
 	affected, gained := map[graph.ID]bool{}, map[graph.ID]int{}
-	for id := range c.atoms {
+	for id, a := range c.atoms {
 		node, err := c.nodeOf(id)
 		if err != nil {
 			return err
 		}
 		affected[node] = true
+		if a.New && node != id {
+			c.twins[node] = true
+		}
 	}
 	regrouped := map[graph.ID]bool{}
 	for id, m := range c.moved {
@@ -175,17 +178,31 @@ func (c *commit) settleNode(id graph.ID, gained int, regrouped bool) error {
 	switch {
 	case is:
 		members := old.Members + gained
-		c.memberCounts[id] = members
-		if was && !regrouped {
-			if changed, err := c.factsChanged(id, members); err != nil || !changed {
+		alone := old.Alone
+		if !was || regrouped || c.twins[id] || !old.Alone {
+			if alone, err = c.isAlone(id); err != nil {
 				return err
+			}
+		}
+		n := NodeWrite{ID: id, Revision: c.revision(), Members: members, Alone: alone}
+		c.settled[id] = n
+		if was && !regrouped {
+			changed, err := c.factsChanged(id, members == 0 || alone)
+			if err != nil {
+				return err
+			}
+			if !changed {
+				if n.Revision = old.Revision; alone != old.Alone {
+					c.nodes[id] = n
+				}
+				return nil
 			}
 		}
 		if !was {
 			c.row.Entities++
 		}
 		c.touched[id] = true
-		c.nodes[id] = NodeWrite{ID: id, Revision: c.revision(), Members: members}
+		c.nodes[id] = n
 	case was:
 		c.row.Entities--
 		c.nodes[id] = NodeWrite{ID: id, Gone: true}
@@ -193,10 +210,25 @@ func (c *commit) settleNode(id graph.ID, gained int, regrouped bool) error {
 	return nil
 }
 
+// isAlone reports whether nothing was observed under the other ids of a node.
+func (c *commit) isAlone(node graph.ID) (bool, error) {
+	members, err := c.membersOf(node)
+	if err != nil {
+		return false, err
+	}
+	for _, m := range members {
+		facts, err := c.atomFacts(m)
+		if err != nil || len(facts.Keys) > 0 {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 // factsChanged reports whether a node that kept its members shows other facts: of several ids, one may have
 // learned what another knew.
-func (c *commit) factsChanged(id graph.ID, members int) (bool, error) {
-	if members == 0 {
+func (c *commit) factsChanged(id graph.ID, alone bool) (bool, error) {
+	if alone {
 		return c.atoms[id] != nil, nil
 	}
 	old, _, err := c.base.Entity(id)
@@ -212,12 +244,22 @@ func (c *commit) factsChanged(id graph.ID, members int) (bool, error) {
 	return !bytes.Equal(a, b), errors.Join(err1, err2)
 }
 
-// touchNeighbours names the nodes whose edges now lead to another node.
+// touchNeighbours names the nodes whose edges now lead to another node. What was never observed has no edges.
 func (c *commit) touchNeighbours() error {
-	if len(c.moved) == 0 {
+	var observed []graph.ID
+	for _, id := range sortedIDs(c.moved) {
+		h, err := c.base.home(id)
+		if err != nil {
+			return err
+		}
+		if h.Observed() {
+			observed = append(observed, id)
+		}
+	}
+	if len(observed) == 0 {
 		return nil
 	}
-	all, err := c.tx.Neighbours(c.ctx, sortedIDs(c.moved))
+	all, err := c.tx.Neighbours(c.ctx, observed)
 	if err != nil {
 		return err
 	}

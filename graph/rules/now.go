@@ -38,9 +38,9 @@ func (c *commit) home(id graph.ID) (Home, error) {
 	h.Facts, h.Node = facts, node
 	switch n, changed := c.nodes[id]; {
 	case node != id:
-		h.Revision, h.Members = 0, 0
+		h.Revision, h.Members, h.Alone = 0, 0, false
 	case changed:
-		h.Revision, h.Members = n.Revision, n.Members
+		h.Revision, h.Members, h.Alone = n.Revision, n.Members, n.Alone
 	}
 	return h, nil
 }
@@ -75,13 +75,13 @@ func (c *commit) membersOf(node graph.ID) ([]graph.ID, error) {
 	return out, err
 }
 
-// memberCount is the number of other ids of a node.
-func (c *commit) memberCount(node graph.ID) (int, error) {
-	if n, ok := c.memberCounts[node]; ok {
-		return n, nil
+// isSingle reports whether all that a node has was observed under its own id.
+func (c *commit) isSingle(node graph.ID) (bool, error) {
+	if n, ok := c.settled[node]; ok {
+		return n.Members == 0 || n.Alone, nil
 	}
 	h, err := c.base.home(node)
-	return h.Members, err
+	return h.Members == 0 || h.Alone, err
 }
 
 // now reads nodes as the commit makes them.
