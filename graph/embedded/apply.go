@@ -29,9 +29,11 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	if err != nil || !wrote {
 		return receipt, err
 	}
+	t.beginSync()
 	if err := s.commit(c.batch); err != nil {
-		return graph.Receipt{}, err
+		return graph.Receipt{}, err // the store has failed, and nobody reads what may not be durable
 	}
+	t.endSync()
 	t.memory.Committed()
 	t.announce()
 	s.learn(id, t)

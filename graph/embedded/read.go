@@ -8,7 +8,8 @@ import (
 	"github.com/clew-security/clew/graph"
 )
 
-// read calls answer with a snapshot of the tenant, which waits for v.AtLeast.
+// read calls answer with a snapshot of the tenant, which waits for v.AtLeast. Pebble shows a commit before it is
+// durable; what a crash could take back is waited for, so that nobody has seen what is then gone.
 func (s *Store) read(ctx context.Context, v graph.View, answer func(view) error) (err error) {
 	if err := s.awaitRevision(ctx, v); err != nil {
 		return err
@@ -19,6 +20,9 @@ func (s *Store) read(ctx context.Context, v graph.View, answer func(view) error)
 	defer s.leave()
 	snapshot := s.db.NewSnapshot()
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	if err := s.tenant(v.Tenant).awaitSync(ctx, s); err != nil {
+		return err
+	}
 	return answer(view{ctx, snapshot, keysOf(v.Tenant)})
 }
 

@@ -1,0 +1,82 @@
+package realserver
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
+)
+
+// ask runs a query and returns the one number it gives.
+func ask(t *testing.T, s *Server, password, cypher string) (int64, error) {
+	t.Helper()
+	auth := neo4j.NoAuth()
+	if s.User != "" {
+		auth = neo4j.BasicAuth(s.User, password, "")
+	}
+	d, err := neo4j.NewDriverWithContext(s.URL, auth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(t.Context())
+	r, err := neo4j.ExecuteQuery(t.Context(), d, cypher, nil, neo4j.EagerResultTransformer)
+	if err != nil {
+		return 0, err
+	}
+	n, _, err := neo4j.GetRecordValue[int64](r.Records[0], "n")
+	return n, err
+}
+
+func mustAsk(t *testing.T, s *Server, cypher string, want int64) {
+	t.Helper()
+	if n, err := ask(t, s, s.Password, cypher); n != want || err != nil {
+		t.Fatalf("%s gives %d (%v), want %d", cypher, n, err, want)
+	}
+}
+
+func TestNeo4jKeepsWhatWasCommittedThroughAStopAndACrash(t *testing.T) {
+	s := Neo4j(t, Neo4jOptions{Own: true})
+	mustAsk(t, s, "CREATE (:Kept) RETURN 1 AS n", 1)
+	s.Stop(t)
+	if s.PID() != 0 || answers(s.Addr) {
+		t.Fatal("it still runs")
+	}
+	s.Restart(t)
+	mustAsk(t, s, "MATCH (k:Kept) RETURN count(k) AS n", 1)
+	mustAsk(t, s, "CREATE (:Kept) RETURN 1 AS n", 1)
+	s.Kill(t)
+	s.Restart(t)
+	mustAsk(t, s, "MATCH (k:Kept) RETURN count(k) AS n", 2)
+}
+
+func TestNeo4jRefusesAWrongPassword(t *testing.T) {
+	s := shared.Server(t)
+	mustAsk(t, s, "RETURN 7 AS n", 7)
+	var refused *neo4j.Neo4jError
+	if _, err := ask(t, s, "wrong", "RETURN 7 AS n"); !errors.As(err, &refused) || !strings.Contains(refused.Code, "Unauthorized") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestTwoNeo4jRunAtOnceOneOfThemOpen(t *testing.T) {
+	a, b := shared.Server(t), Neo4j(t, Neo4jOptions{Own: true, NoAuth: true, Heap: "300m"})
+	if a.Addr == b.Addr || b.User != "" {
+		t.Fatalf("%s and %s (user %q)", a.Addr, b.Addr, b.User)
+	}
+	mustAsk(t, b, "CREATE (:Here) RETURN 1 AS n", 1)
+	mustAsk(t, a, "OPTIONAL MATCH (h:Here) RETURN count(h) AS n", 0)
+}
+
+func TestTheEnvironmentNamesANeo4j(t *testing.T) {
+	own := shared.Server(t)
+	t.Setenv(EnvNeo4j, "bolt://"+own.User+":"+own.Password+"@"+own.Addr)
+	s := Neo4j(t, Neo4jOptions{})
+	if s.URL != "bolt://"+own.Addr || s.Password != own.Password || s.Dir != "" {
+		t.Errorf("got %s, directory %q", s.URL, s.Dir)
+	}
+	t.Setenv(EnvNeo4j, "bolt://"+own.Addr)
+	t.Setenv(EnvNeo4jUser, own.User)
+	t.Setenv(EnvNeo4jPassword, own.Password)
+	mustAsk(t, Neo4j(t, Neo4jOptions{}), "RETURN 7 AS n", 7)
+}
