@@ -1,0 +1,204 @@
+package config
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/v2"
+)
+
+// Options say where a configuration is read from. The later of these wins: defaults, the file, the environment,
+// overrides.
+type Options struct {
+	// File is a YAML file; empty means the one that CLEW_CONFIG names, if it is set.
+	File string
+	// Environ is the environment, as NAME=VALUE; nil means the process's.
+	Environ []string
+	// Overrides are what flags say.
+	Overrides []Override
+}
+
+// Override is a setting that a flag of the command line says.
+type Override struct {
+	Key, Value string
+	// Flag as it is written, such as --listen.
+	Flag string
+}
+
+// Loaded is a configuration and where each of its settings comes from.
+type Loaded struct {
+	Config Config
+	// Warnings are settings that have no effect.
+	Warnings Problems
+
+	source map[string]string
+}
+
+// Source says where a setting's value comes from: FILE:LINE, the name of a variable or flag, or "default".
+func (l Loaded) Source(key string) string { return l.source[key] }
+
+// setting is a text and where it stands. Its fields are exported because koanf copies what it holds.
+type setting struct {
+	Text, Source string
+	// Layer is higher where it wins.
+	Layer int
+}
+
+const fromDefault = "default"
+
+// layers in the order in which they win.
+const (
+	defaultLayer = iota
+	fileLayer
+	envLayer
+	flagLayer
+)
+
+// Load reads and checks a configuration. The error is Problems: all of them, in the order of the sources; neither
+// it nor Warnings hold a secret. Variables CLEW_TEST_…, CLEW_BENCH_… and those that Kubernetes sets for services
+// are not read; an empty variable is one that is not set.
+func Load(o Options) (Loaded, error) {
+	if o.Environ == nil {
+		o.Environ = os.Environ()
+	}
+	l := loader{names: knownNames(), settings: koanf.New(".")}
+	l.defaults()
+	l.file(cmp.Or(o.File, lookup(o.Environ, FileVariable)))
+	l.environment(o.Environ)
+	l.overrides(o.Overrides)
+	out := Loaded{source: map[string]string{}}
+	bad := map[string]bool{}
+	for _, f := range Fields() {
+		s := l.chosen(f)
+		out.source[f.Key] = s.Source
+		bad[f.Key] = !l.apply(f, s, &out.Config)
+	}
+	l.rules(&out, bad)
+	if len(l.problems) > 0 {
+		l.problems.sort()
+		return Loaded{Warnings: out.Warnings}, l.problems
+	}
+	return out, nil
+}
+
+// loader gathers settings and problems.
+type loader struct {
+	names    names
+	settings *koanf.Koanf
+	problems Problems
+}
+
+func (l *loader) problem(source, key, value string, f fault) {
+	l.problems = append(l.problems, Problem{source, key, value, f.what, f.do})
+}
+
+// put adds a layer, which wins over those before it. A secret and the file that holds it exclude each other.
+func (l *loader) put(layer map[string]any) {
+	for key, f := range l.names.settings {
+		direct, both := layer[key].(setting)
+		file, two := layer[fileKey(key)].(setting)
+		if f.Secret && both && two {
+			l.problem(direct.Source, key, "", fault{"is set, and so is " + fileKey(key) + " (" + file.Source + ")", "keep one of the two"})
+		}
+	}
+	if err := l.settings.Load(confmap.Provider(layer, "."), nil); err != nil {
+		l.problem("", "", "", fault{"settings cannot be put together", ""})
+	}
+}
+
+func (l *loader) defaults() {
+	layer := map[string]any{}
+	for _, f := range Fields() {
+		layer[f.Key] = setting{f.Default, fromDefault, defaultLayer}
+	}
+	l.put(layer)
+}
+
+// overrides of settings that do not exist are an error of the program, told like any other.
+func (l *loader) overrides(all []Override) {
+	layer := map[string]any{}
+	for _, o := range all {
+		if _, known := l.names.settings[o.Key]; !known {
+			l.problem(o.Flag, o.Key, "", fault{"is no setting", ""})
+			continue
+		}
+		layer[o.Key] = setting{o.Value, o.Flag, flagLayer}
+	}
+	l.put(layer)
+}
+
+// chosen returns what was said last about a field, after reading it from a file where it is in one.
+func (l *loader) chosen(f Field) chosen {
+	direct, _ := l.settings.Get(f.Key).(setting)
+	file, in := l.settings.Get(fileKey(f.Key)).(setting)
+	if !f.Secret || !in || file.Layer <= direct.Layer {
+		return chosen{setting: direct}
+	}
+	return chosen{setting: file, isFile: true}
+}
+
+type chosen struct {
+	setting
+	isFile bool
+}
+
+// apply sets the field and reports whether it could.
+func (l *loader) apply(f Field, s chosen, c *Config) bool {
+	if s.isFile {
+		return l.applyFile(f, s.setting, c)
+	}
+	v := f.at(c)
+	wrong := checkText(f, s.Text)
+	if wrong.none() {
+		wrong = v.set(s.Text)
+	}
+	if !wrong.none() {
+		l.problem(s.Source, f.Key, v.show(s.Text), wrong)
+	}
+	return wrong.none()
+}
+
+func (l *loader) applyFile(f Field, s setting, c *Config) bool {
+	text, wrong := readSecretFile(s.Text)
+	v := f.at(c)
+	if wrong.none() {
+		wrong = v.set(text)
+	}
+	if !wrong.none() {
+		shown := ""
+		if looksLikePath(s.Text) {
+			shown = quote(s.Text)
+		}
+		l.problem(s.Source, fileKey(f.Key), shown, wrong)
+		return false
+	}
+	if v, ok := v.(secretValue); ok {
+		v.at.file = s.Text
+	}
+	return true
+}
+
+// checkText refuses what cannot be written in a line.
+func checkText(f Field, text string) fault {
+	if f.Secret || utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) && len(text) <= maxText {
+		return fault{}
+	}
+	return fault{"is too long or holds characters that cannot be written in a line", "look for tabs, line breaks and what an editor does not show"}
+}
+
+// maxText bounds a value that is no secret.
+const maxText = 4096
+
+func lookup(environ []string, name string) string {
+	for _, e := range slices.Backward(environ) {
+		if v, found := strings.CutPrefix(e, name+"="); found {
+			return v
+		}
+	}
+	return ""
+}
