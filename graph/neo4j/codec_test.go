@@ -1,0 +1,125 @@
+package neo4j
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/clew-security/clew/graph"
+)
+
+func TestNoTwoTenantsShareAKey(t *testing.T) {
+	names := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "/", "%", "2F", "%2F", "\xff", "\xfe", "�", "é", "%FF"}), 1, 4)
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := strings.Join(names.Draw(t, "a"), ""), strings.Join(names.Draw(t, "b"), "")
+		x, y := strings.Join(names.Draw(t, "x"), ""), strings.Join(names.Draw(t, "y"), "")
+		same := a == b && x == y
+		if (tk(graph.TenantID(a), x) == tk(graph.TenantID(b), y)) != same {
+			t.Fatalf("%q of %q and %q of %q: %s and %s", x, a, y, b, tk(graph.TenantID(a), x), tk(graph.TenantID(b), y))
+		}
+		if (tenantText(graph.TenantID(a)) == tenantText(graph.TenantID(b))) != (a == b) {
+			t.Fatalf("tenants %q and %q are one", a, b)
+		}
+	})
+}
+
+func TestKeysOfDocumentsAreApart(t *testing.T) {
+	seen := map[string]graph.DocumentKey{}
+	for _, k := range []graph.DocumentKey{{Collection: "a", Key: "b/c"}, {Collection: "a/b", Key: "c"}, {Collection: "a", Key: "b"}, {Collection: "1:a", Key: "b"}} {
+		if other, ok := seen[documentKey("t", k)]; ok {
+			t.Errorf("%v and %v share a key", k, other)
+		}
+		seen[documentKey("t", k)] = k
+	}
+}
+
+func TestTheOrderOfKeysIsThatOfIDs(t *testing.T) {
+	var ids []graph.ID
+	for _, k := range []graph.Kind{graph.KindOther, graph.KindDevice, graph.KindURL, graph.KindAlert} {
+		for _, v := range []string{"a", "b", "c", "d", "e"} {
+			ids = append(ids, graph.NewID(k, v))
+		}
+	}
+	slices.SortFunc(ids, func(a, b graph.ID) int { return strings.Compare(idKey("t", a), idKey("t", b)) })
+	if !slices.IsSortedFunc(ids, graph.ID.Compare) {
+		t.Error("the orders differ")
+	}
+	for _, id := range ids {
+		if got, err := idOfKey(idKey("t/ü", id)); got != id || err != nil {
+			t.Errorf("%s came back as %s (%v)", id, got, err)
+		}
+	}
+	for _, bad := range []string{"", "short", strings.Repeat("x", 40)} {
+		if _, err := idOfKey(bad); !errors.Is(err, errDamaged) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestEveryKindHasALabelAndATypeOfItsOwn(t *testing.T) {
+	for _, r := range graph.EdgeKinds() {
+		if got := kindOfType(typeOf(r.Kind)); got != r.Kind {
+			t.Errorf("%s is %q and comes back as %s", r.Name, typeOf(r.Kind), got)
+		}
+	}
+	if got := typeOf(graph.EdgeSignedInFrom); got != "SIGNED_IN_FROM" {
+		t.Errorf("signedInFrom is %q", got)
+	}
+	seen := map[string]bool{}
+	for _, l := range labels {
+		if seen[l] {
+			t.Errorf("two kinds have the label %s", l)
+		}
+		seen[l] = true
+	}
+	if got := labelOf(graph.KindIPAddress); got != "IpAddress" {
+		t.Errorf("ipAddress is %q", got)
+	}
+}
+
+func TestAnInstantGrowsWithTheTime(t *testing.T) {
+	last := int64(0)
+	for i, at := range []time.Time{{}, time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC), time.Unix(0, 0), epoch, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)} {
+		if n := instant(at); i > 0 && n <= last {
+			t.Errorf("%v is %d, not above %d", at, n, last)
+		} else {
+			last = n
+		}
+		if got := timeOf(micros(at)); !got.Equal(at) {
+			t.Errorf("%v came back as %v", at, got)
+		}
+	}
+}
+
+func TestChangeComesBackAsItWasWritten(t *testing.T) {
+	id := graph.NewID(graph.KindDevice, "d")
+	for _, c := range []graph.Change{
+		{Revision: 1, At: epoch},
+		{Revision: 7, At: epoch, Entities: []graph.ID{id, {}}, Alerts: []graph.ID{id}, Incidents: []graph.IncidentID{1, 1 << 60}},
+	} {
+		got, err := decodeChange(c.Revision, encodeChange(c))
+		if d := cmp.Diff(c, got); err != nil || d != "" {
+			t.Errorf("%v\n%s", err, d)
+		}
+	}
+}
+
+func FuzzDecodeChange(f *testing.F) {
+	f.Add(encodeChange(graph.Change{At: epoch, Entities: []graph.ID{graph.NewID(graph.KindDevice, "d")}, Incidents: []graph.IncidentID{3}}))
+	f.Add([]byte{})
+	f.Add([]byte{2, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeChange(1, b)
+		if err != nil && !errors.Is(err, errDamaged) && !errors.Is(err, graph.ErrVersion) {
+			t.Fatal(err)
+		}
+		if again, err2 := decodeChange(1, encodeChange(c)); err == nil && (err2 != nil || !cmp.Equal(c, again)) {
+			t.Fatalf("%+v came back as %+v (%v)", c, again, err2)
+		}
+	})
+}

@@ -1,0 +1,211 @@
+package neo4j
+
+import (
+	"context"
+	"iter"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// reader reads one tenant: as committed, or with a commit in the making upon it. It lives for one call, which is
+// why it holds that call's context.
+type reader struct {
+	records
+	ctx context.Context
+	// at is where the tenant stands for this call.
+	at settled
+	// latest is the last tick that is shown.
+	latest graph.Tick
+	// ahead is set where something was met that is newer than that.
+	ahead bool
+}
+
+func newReader(ctx context.Context, run runner, tenant graph.TenantID, at settled) *reader {
+	return &reader{records: records{run, tenant}, ctx: ctx, at: at, latest: at.row.Clock}
+}
+
+// saw takes note of a revision met, sawSeq of the number of a write.
+func (r *reader) saw(revision graph.Revision) { r.ahead = r.ahead || revision > r.at.row.Revision }
+func (r *reader) sawSeq(seq int64)            { r.ahead = r.ahead || seq > r.at.seq }
+
+// optimistic is how often an answer is looked for beside the writers.
+const optimistic = 2
+
+// read calls answer until nothing of what it met is newer than the settled position. Where writers come in between
+// again and again, the last call keeps them out by holding the tenant's lock.
+func (s *Store) read(ctx context.Context, v graph.View, answer func(r *reader) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	at, err := s.settled(ctx, v)
+	for range optimistic {
+		if err != nil {
+			return err
+		}
+		r := newReader(ctx, s.reads(), v.Tenant, at)
+		if err := answer(r); err != nil || !r.ahead {
+			return err
+		}
+		at, err = s.settle(ctx, v.Tenant)
+	}
+	if err != nil {
+		return err
+	}
+	return s.readLocked(ctx, v.Tenant, answer)
+}
+
+// readLocked lets nobody write the tenant meanwhile.
+func (s *Store) readLocked(ctx context.Context, id graph.TenantID, answer func(r *reader) error) error {
+	return s.transact(ctx, func(ctx context.Context, run runner) (commit bool, err error) {
+		found, err := run.query(ctx, lockTenant, map[string]any{"key": tk(id, "")})
+		if err != nil {
+			return false, err
+		}
+		var at settled
+		if len(found) == 1 {
+			at.row, at.seq = tenantOf(found[0])
+		}
+		return false, answer(newReader(ctx, run, id, at))
+	})
+}
+
+// Entities implements graph.Reader.
+func (s *Store) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) (out []graph.Entity, err error) {
+	err = s.read(ctx, v, func(r *reader) (err error) { out, err = r.entities(q); return err })
+	return out, err
+}
+
+// Lookup implements graph.Reader.
+func (s *Store) Lookup(ctx context.Context, v graph.View, keys []graph.Key) (out [][]graph.ID, err error) {
+	err = s.read(ctx, v, func(r *reader) (err error) { out, err = r.lookup(keys); return err })
+	return out, err
+}
+
+// Edges implements graph.Reader. Up to edgeChunk nodes are one snapshot; a scan of all edges, and more nodes, may
+// show what is committed while the iteration runs.
+func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
+	if q.Nodes == nil {
+		return stream(func(yield func(graph.Edge, error) bool) error { return s.allEdges(ctx, v, q, yield) })
+	}
+	return stream(func(yield func(graph.Edge, error) bool) error {
+		for part := range chunks(q.Nodes, edgeChunk) {
+			var found []graph.Edge
+			q.Nodes = part
+			err := s.read(ctx, v, func(r *reader) (err error) { found, err = r.edges(q); return err })
+			if err != nil || !yieldAll(found, yield) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) allEdges(ctx context.Context, v graph.View, q graph.EdgeQuery, yield func(graph.Edge, error) bool) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	at, err := s.settled(ctx, v)
+	if err != nil {
+		return err
+	}
+	return newReader(ctx, s.reads(), v.Tenant, at).allEdges(q, yield)
+}
+
+// Alerts implements graph.Reader.
+func (s *Store) Alerts(ctx context.Context, v graph.View, q graph.AlertQuery) (out graph.AlertPage, err error) {
+	bound, err := s.bound(ctx, v, q.Paging)
+	if err != nil {
+		return out, err
+	}
+	err = s.read(ctx, v, func(r *reader) (err error) { out, err = r.alerts(q, bound); return err })
+	return out, err
+}
+
+// Incidents implements graph.Reader.
+func (s *Store) Incidents(ctx context.Context, v graph.View, q graph.IncidentQuery) (out graph.IncidentPage, err error) {
+	bound, err := s.bound(ctx, v, q.Paging)
+	if err != nil {
+		return out, err
+	}
+	err = s.read(ctx, v, func(r *reader) (err error) { out, err = r.incidents(q, bound); return err })
+	return out, err
+}
+
+// bound is what a read may promise; 0 where it is not bounded above.
+func (s *Store) bound(ctx context.Context, v graph.View, p graph.Paging) (graph.Tick, error) {
+	want := wanted(p)
+	if want == 0 {
+		return 0, nil
+	}
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	return s.bind(ctx, v.Tenant, want)
+}
+
+// Documents implements graph.Reader.
+func (s *Store) Documents(ctx context.Context, v graph.View, q graph.DocumentQuery) (out []graph.Document, err error) {
+	err = s.read(ctx, v, func(r *reader) (err error) { out, err = r.documents(q); return err })
+	return out, err
+}
+
+// Position implements graph.Reader.
+func (s *Store) Position(ctx context.Context, v graph.View) (out graph.Position, err error) {
+	err = s.read(ctx, v, func(r *reader) error { out = r.at.row.Position; return nil })
+	return out, err
+}
+
+// Changes implements graph.Store. The newest Options.KeepChanges are kept.
+func (s *Store) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
+	return stream(func(yield func(graph.Change, error) bool) error {
+		if err := s.enter(ctx); err != nil {
+			return err
+		}
+		defer s.leave()
+		at, err := s.settled(ctx, v)
+		if err != nil {
+			return err
+		}
+		return newReader(ctx, s.reads(), v.Tenant, at).changes(since, yield)
+	})
+}
+
+// stream turns a walk into an iterator whose last item is the walk's error. It must not yield after the caller
+// has had enough, not even an error.
+func stream[T any](walk func(yield func(T, error) bool) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		enough := false
+		err := walk(func(item T, err error) bool {
+			enough = !yield(item, err)
+			return !enough
+		})
+		if err != nil && !enough {
+			var none T
+			yield(none, err)
+		}
+	}
+}
+
+func yieldAll[T any](all []T, yield func(T, error) bool) (more bool) {
+	for _, item := range all {
+		if !yield(item, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// chunks is slices.Chunk, but gives one empty chunk of an empty list: such a call is checked like any other.
+func chunks[T any](all []T, n int) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for more := true; more && len(all) > n; all = all[n:] {
+			if more = yield(all[:n]); !more {
+				return
+			}
+		}
+		yield(all)
+	}
+}

@@ -1,0 +1,175 @@
+package neo4j
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
+)
+
+// shownNode is what nodeOf reads of n, behind the key that was asked for.
+const shownNode = `n.key AS node, n.revision, n.facts, CASE WHEN n.members > 0 THEN [(m)-[:SAME_AS]->(n) | [m.key, m.facts]] ELSE [] END`
+
+const readNodes = `
+UNWIND $rows AS k
+MATCH (h:Entity {key: k})
+OPTIONAL MATCH (h)-[:SAME_AS]->(c)
+WITH k, coalesce(c, h) AS n
+WHERE n.revision IS NOT NULL
+RETURN k, ` + shownNode
+
+// scanNodes reads ranges of keys in order.
+const scanNodes = `
+UNWIND $ranges AS g
+CALL {
+  WITH g
+  MATCH (n:Entity)
+  WHERE n.key > g[0] AND n.key < g[1] AND n.revision IS NOT NULL
+  RETURN n
+  ORDER BY n.key
+  LIMIT $limit
+}
+WITH n
+ORDER BY n.key
+LIMIT $limit
+RETURN n.key, ` + shownNode + `
+ORDER BY n.key`
+
+// nodeOf reads a node without what it may be the same as.
+func (r *reader) nodeOf(v []any) (e graph.Entity, err error) {
+	if e.ID, err = idOfKey(v[1]); err != nil {
+		return e, err
+	}
+	e.Revision = graph.Revision(number(v[2]))
+	r.saw(e.Revision)
+	if e.Facts, err = decodeFacts(v[3]); err != nil {
+		return e, err
+	}
+	return e, unite(&e, list(v[4]))
+}
+
+// unite adds the members and what they know.
+func unite(e *graph.Entity, members []any) error {
+	for _, m := range members {
+		pair := list(m)
+		id, err := idOfKey(pair[0])
+		if err != nil {
+			return err
+		}
+		e.Members = append(e.Members, id)
+		f, err := decodeFacts(pair[1])
+		if err != nil {
+			return err
+		}
+		if len(f.Keys) > 0 {
+			e.Facts = e.Facts.Merge(f)
+		}
+	}
+	slices.SortFunc(e.Members, graph.ID.Compare)
+	return nil
+}
+
+// entities implements graph.Reader's Entities.
+func (r *reader) entities(q graph.EntityQuery) ([]graph.Entity, error) {
+	read := r.scan
+	if q.IDs != nil {
+		read = func(q graph.EntityQuery) ([]graph.Entity, error) { return r.nodes(q.IDs) }
+	}
+	out, err := read(q)
+	if err != nil {
+		return nil, err
+	}
+	known := newNodes(r)
+	for _, e := range out {
+		known.entities[e.ID] = e
+	}
+	return out, known.complete(len(out), func(i int, same rules.Sameness) (err error) {
+		out[i].PossiblySameAs, out[i].SameAs, err = same.Of(out[i])
+		return err
+	})
+}
+
+// nodes reads the nodes that ids belong to; the zero Entity for one that is unknown.
+func (r *reader) nodes(ids []graph.ID) ([]graph.Entity, error) {
+	return find(r.ctx, r.records, readNodes, ids, r.nodeOf)
+}
+
+// scan reads nodes in order.
+func (r *reader) scan(q graph.EntityQuery) (out []graph.Entity, err error) {
+	ranges := r.ranges(q)
+	if len(ranges) == 0 {
+		return nil, nil
+	}
+	found, err := r.run.query(r.ctx, scanNodes, map[string]any{"ranges": ranges, "limit": graph.PageLimit(q.Limit)})
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range found {
+		e, err := r.nodeOf(rec.Values)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// ranges are the open ranges of keys that a scan goes through: ids begin with their kind.
+func (r *reader) ranges(q graph.EntityQuery) (out []any) {
+	after := r.key(q.After)
+	if q.Kinds == nil {
+		return append(out, []any{after, tk(r.tenant, "g")})
+	}
+	for _, k := range slices.Compact(slices.Sorted(slices.Values(q.Kinds))) {
+		lower, upper := tk(r.tenant, fmt.Sprintf("%02x", uint8(k))), tk(r.tenant, fmt.Sprintf("%02xg", uint8(k)))
+		if lower = max(lower, after); lower < upper {
+			out = append(out, []any{lower, upper})
+		}
+	}
+	return out
+}
+
+// A weak key's own nodes, and those of a strong key's claimants beside its own.
+const (
+	readBearing = `
+UNWIND $rows AS q
+MATCH (w:WeakKey {key: q[1]})
+MATCH (h)-[:BEARS]->(w)
+OPTIONAL MATCH (h)-[:SAME_AS]->(c)
+WITH DISTINCT q[0] AS at, coalesce(c.key, h.key) AS key
+ORDER BY at, key
+WITH at, collect(key) AS keys
+RETURN at, keys[..$most]`
+
+	readClaiming = `
+UNWIND $rows AS q
+MATCH (e:Entity {key: q[1]})
+OPTIONAL MATCH (b)-[:CLAIMS]->(e)
+WITH q, e, collect(b) AS claimants
+UNWIND claimants + CASE WHEN e.facts IS NULL THEN [] ELSE [e] END AS h
+OPTIONAL MATCH (h)-[:SAME_AS]->(c)
+WITH DISTINCT q[0] AS at, coalesce(c.key, h.key) AS key
+ORDER BY at, key
+WITH at, collect(key) AS keys
+RETURN at, keys[..$most]`
+)
+
+// lookup implements graph.Reader's Lookup.
+func (r *reader) lookup(keys []graph.Key) ([][]graph.ID, error) {
+	asked := map[graph.Strength][]any{}
+	for i, k := range keys {
+		asked[k.Strength()] = append(asked[k.Strength()], []any{i, r.key(k.ID())})
+	}
+	out := make([][]graph.ID, len(keys))
+	for strength, cypher := range map[graph.Strength]string{graph.Weak: readBearing, graph.Strong: readClaiming} {
+		err := r.each(r.ctx, cypher, asked[strength], map[string]any{"most": graph.MaxLookup}, func(v []any) (err error) {
+			out[number(v[0])], err = idsOfKeys(v[1])
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

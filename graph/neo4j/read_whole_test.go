@@ -1,0 +1,170 @@
+package neo4j
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"github.com/clew-security/clew/graph"
+)
+
+func TestAReadThatAlwaysMeetsNewerRevisionsKeepsTheWritersOut(t *testing.T) {
+	o := migrated(t)
+	s, other, tenant := open(t, o), open(t, o), tenantOfTest(t)
+	ctx, v := context.Background(), graph.View{Tenant: tenant}
+	write := func(i int) error {
+		_, err := other.Apply(ctx, tenant, graph.Batch{Entities: []graph.EntityObservation{device(i)}})
+		return err
+	}
+	if err := write(0); err != nil {
+		t.Fatal(err)
+	}
+	calls, wrote := 0, make(chan error, 1)
+	err := s.read(ctx, v, func(r *reader) error {
+		calls++
+		if calls <= optimistic {
+			r.saw(r.at.row.Revision + 1)
+			return write(calls)
+		}
+		if r.at.row.Revision != graph.Revision(calls) {
+			t.Errorf("call %d stands at revision %d", calls, r.at.row.Revision)
+		}
+		go func() { wrote <- write(calls) }()
+		select {
+		case err := <-wrote:
+			t.Errorf("a commit came in between (%v)", err)
+		case <-time.After(300 * time.Millisecond):
+		}
+		return nil
+	})
+	if err != nil || calls != optimistic+1 {
+		t.Fatalf("%d calls, error %v", calls, err)
+	}
+	if err := <-wrote; err != nil {
+		t.Fatalf("the commit that waited: %v", err)
+	}
+}
+
+// besides reads again and again while another process commits, and ends with the last commit.
+func besides(t *testing.T, commits int, commit func(n int) graph.Batch, read func(s *Store, v graph.View) error) {
+	t.Helper()
+	o := migrated(t)
+	writer, tenant := open(t, o), tenantOfTest(t)
+	o.MaxStale = time.Hour // or each read waits for the writer, and begins behind its commit
+	s := open(t, o)
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for n := 0; n < commits && err == nil; n++ {
+			_, err = writer.Apply(context.Background(), tenant, commit(n))
+		}
+		done <- err
+	}()
+	for reads := 0; ; reads++ {
+		select {
+		case err := <-done:
+			t.Logf("%d reads beside %d commits", reads, commits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		default:
+		}
+		if err := read(s, graph.View{Tenant: tenant}); err != nil {
+			t.Fatalf("read %d: %v", reads, err)
+		}
+	}
+}
+
+// Each commit writes the same to many; who reads them all sees the same.
+const many = 300
+
+func TestReadersOfAnotherProcessSeeEveryCommitWhole(t *testing.T) {
+	ids := seq(0, many, func(i int) graph.ID { return device(i).ID() })
+	commit := func(n int) (b graph.Batch) {
+		for i := range many {
+			e := device(i)
+			e.ObservedAt = e.ObservedAt.Add(time.Duration(n) * time.Minute)
+			e.Properties = map[string]json.RawMessage{"n": json.RawMessage(fmt.Sprint(n))}
+			b.Entities = append(b.Entities, e)
+		}
+		return b
+	}
+	besides(t, 25, commit, func(s *Store, v graph.View) error {
+		found, err := s.Entities(context.Background(), v, graph.EntityQuery{IDs: ids})
+		for _, e := range found {
+			if a, b := e.Properties["n"].Value, found[0].Properties["n"].Value; e.Revision != found[0].Revision || !bytes.Equal(a, b) {
+				return fmt.Errorf("revisions %d and %d, numbers %s and %s", found[0].Revision, e.Revision, b, a)
+			}
+		}
+		return err
+	})
+}
+
+func TestReadersOfAnotherProcessSeeTheEdgesOfACommitWhole(t *testing.T) {
+	ids := seq(0, many, func(i int) graph.ID { return device(i).ID() })
+	commit := func(n int) (b graph.Batch) {
+		b.Entities = append(b.Entities, user(0))
+		for i := range many {
+			b.Entities = append(b.Entities, device(i))
+			b.Edges = append(b.Edges, graph.EdgeObservation{
+				Kind: graph.EdgeLoggedOn, From: user(0).ID(), To: device(i).ID(), Observation: graph.NewID(graph.KindObservation, fmt.Sprint(n)),
+			})
+		}
+		return b
+	}
+	besides(t, 25, commit, func(s *Store, v graph.View) error {
+		first := -1
+		for e, err := range s.Edges(context.Background(), v, graph.EdgeQuery{Nodes: ids, Kinds: []graph.EdgeKind{graph.EdgeLoggedOn}}) {
+			if err != nil {
+				return err
+			}
+			if first < 0 {
+				first = e.Count
+			}
+			if e.Count != first {
+				return fmt.Errorf("%d and %d sightings", first, e.Count)
+			}
+		}
+		return nil
+	})
+}
+
+func TestKeysOfDocumentsKeepTheirOrderHoweverTextIsCompared(t *testing.T) {
+	names := []string{"", "a", "a\uD7FE", "a\uD7FF", "a\uD7FFx", "a\uE000", "a\uFFFD", "a\U00010000", "a\U0001F600", "a\U0001F600b", "a\U0010FFFF", "b"}
+	for i := range names[1:] {
+		a, b := ordered(names[i]), ordered(names[i+1])
+		if a >= b || compareUTF16(a, b) >= 0 {
+			t.Errorf("%q and %q become %q and %q", names[i], names[i+1], a, b)
+		}
+		key := func(name string) string { return documentKey("t", graph.DocumentKey{Collection: "c", Key: name}) }
+		if k := key(names[i+1]); k >= behind(k) || key(names[i+1]+"\U0010FFFF") >= behind(k) {
+			t.Errorf("behind %q is %q", k, behind(k))
+		}
+	}
+}
+
+// compareUTF16 compares as Java does.
+func compareUTF16(a, b string) int {
+	units := func(s string) string {
+		var out strings.Builder
+		for _, u := range utf16.Encode([]rune(s)) {
+			fmt.Fprintf(&out, "%04x", u)
+		}
+		return out.String()
+	}
+	return strings.Compare(units(a), units(b))
+}
+
+func TestAPrefixCutInACharacterIsCutToWholeOnes(t *testing.T) {
+	for given, want := range map[string]string{"": "", "ab": "ab", "a\xc3": "a", "ä\xe2\x82": "ä", "\xff": "", "\uFFFDx": "\uFFFDx"} {
+		if got := whole(given); got != want {
+			t.Errorf("of %q %q is left, want %q", given, got, want)
+		}
+	}
+}

@@ -1,0 +1,269 @@
+package neo4j
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	driver "github.com/neo4j/neo4j-go-driver/v5/neo4j"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/graphtest"
+)
+
+var epoch = time.Date(2026, time.March, 2, 8, 0, 0, 0, time.UTC)
+
+func observed(kind graph.Kind, typ graph.KeyType, value string) graph.EntityObservation {
+	k, ok := graph.NewKey(kind, typ, value)
+	if !ok {
+		panic("not a key: " + value)
+	}
+	return graph.EntityObservation{Keys: []graph.Key{k}, ObservedAt: epoch, Source: "endpoint"}
+}
+
+// logons is a batch of n new logons of users to a few devices; the same for the same numbers.
+func logons(batch, n int) graph.Batch {
+	var b graph.Batch
+	for i := range 5 {
+		b.Entities = append(b.Entities, observed(graph.KindDevice, graph.KeyMdeDeviceID, fmt.Sprint("device-", i)))
+	}
+	for i := range n {
+		user := observed(graph.KindIdentity, graph.KeyAzureADUserID, fmt.Sprint("user-", i%100))
+		b.Entities = append(b.Entities, user)
+		b.Edges = append(b.Edges, graph.EdgeObservation{
+			Kind: graph.EdgeLoggedOn, From: user.ID(), To: b.Entities[i%5].ID(), FirstSeen: epoch, Source: "endpoint",
+			Observation: graph.NewID(graph.KindObservation, fmt.Sprint(batch, "/", i)),
+		})
+	}
+	return b
+}
+
+// alertNamed is a batch of one alert about one device.
+func alertNamed(name string) graph.Batch {
+	d := observed(graph.KindDevice, graph.KeyMdeDeviceID, "device-"+name)
+	return graph.Batch{
+		Entities: []graph.EntityObservation{d},
+		Alerts: []graph.AlertContent{{
+			ProviderAlertID: name, Product: "product", Title: name, FirstActivity: epoch, LastActivity: epoch,
+			Evidence: []graph.Evidence{{Entity: d.ID()}},
+		}},
+	}
+}
+
+func mustApply(t testing.TB, s graph.Writer, tenant graph.TenantID, b graph.Batch) graph.Receipt {
+	t.Helper()
+	r, err := s.Apply(context.Background(), tenant, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// holdLock opens a transaction that has the tenant's lock and is in the middle of a commit.
+func holdLock(t testing.TB, s *Store, tenant graph.TenantID) (run runner, release func(commit bool)) {
+	t.Helper()
+	ctx := context.Background()
+	session := s.session(ctx, driver.AccessModeWrite)
+	tx, err := session.BeginTransaction(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (writing{tx}).query(ctx, begin, map[string]any{"key": tk(tenant, "")}); err != nil {
+		t.Fatal(err)
+	}
+	return writing{tx}, func(commit bool) {
+		t.Helper()
+		end := tx.Rollback
+		if commit {
+			end = tx.Commit
+		}
+		if err := errors.Join(end(ctx), session.Close(ctx)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// awaitBlocked returns once a statement with these words waits for a lock; it fails where done comes first.
+func awaitBlocked(t testing.TB, s *Store, words string, done <-chan error) {
+	t.Helper()
+	for {
+		found := ask(t, s, `SHOW TRANSACTIONS YIELD currentQuery, status WHERE currentQuery CONTAINS $words AND status STARTS WITH 'Blocked' RETURN count(*)`,
+			map[string]any{"words": words})
+		if number(found[0].Values[0]) > 0 {
+			return
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("it did not wait for the lock (%v)", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func TestSettlingWaitsForTheCommitOfAnotherSession(t *testing.T) {
+	s := open(t, migrated(t))
+	tenant := tenantOfTest(t)
+	mustApply(t, s, tenant, alertNamed("1"))
+	run, release := holdLock(t, s, tenant)
+	if _, err := run.query(context.Background(), `MATCH (t:Tenant {key: $key}) SET t.revision = 77, t.seq = 78`, map[string]any{"key": tk(tenant, "")}); err != nil {
+		t.Fatal(err)
+	}
+	done, got := make(chan error, 1), graph.Revision(0)
+	go func() {
+		now, err := s.settle(context.Background(), tenant)
+		got = now.row.Revision
+		done <- err
+	}()
+	awaitBlocked(t, s, "SET t.lock", done)
+	release(true)
+	if err := <-done; err != nil || got != 77 {
+		t.Errorf("settled at revision %d (%v), want 77", got, err)
+	}
+}
+
+func TestACancelledApplyThatWaitsForTheLockWritesNothing(t *testing.T) {
+	s := open(t, migrated(t))
+	tenant := tenantOfTest(t)
+	mustApply(t, s, tenant, alertNamed("1"))
+	_, release := holdLock(t, s, tenant)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Apply(ctx, tenant, alertNamed("2"))
+		done <- err
+	}()
+	awaitBlocked(t, s, "MERGE (t:Tenant", done)
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+	release(false)
+	if p, err := s.Position(context.Background(), graph.View{Tenant: tenant}); err != nil || p.Alerts != 1 {
+		t.Errorf("%d alerts (%v), want 1", p.Alerts, err)
+	}
+}
+
+// Two processes write, a third one pulls.
+func TestWhoeverPullsByTickOrRevisionLosesNothingWhileTwoStoresWrite(t *testing.T) {
+	const each = 12
+	o, tenant, ctx := migrated(t), tenantOfTest(t), context.Background()
+	writers, reader := []*Store{open(t, o), open(t, o)}, open(t, o)
+	revisions := make([][]graph.Revision, len(writers))
+	var wg sync.WaitGroup
+	for w, s := range writers {
+		wg.Go(func() {
+			for i := range each {
+				b := logons(i, 20)
+				one := alertNamed(fmt.Sprint(w, "-", i))
+				b.Entities, b.Alerts = append(b.Entities, one.Entities...), one.Alerts
+				r, err := s.Apply(ctx, tenant, b)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				revisions[w] = append(revisions[w], r.Revision)
+			}
+		})
+	}
+	view := graph.View{Tenant: tenant}
+	var seen []string
+	var last graph.Tick
+	var at graph.Revision
+	for ended := false; ; {
+		page, err := reader.Alerts(ctx, view, graph.AlertQuery{Paging: graph.Paging{Order: graph.OldestUpdated, After: last, Limit: 3}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range page.Items {
+			seen, last = append(seen, a.Title), a.Updated
+		}
+		for c, err := range reader.Changes(ctx, view, at) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Revision != at+1 {
+				t.Errorf("change %d follows %d", c.Revision, at)
+			}
+			at = c.Revision
+		}
+		if ended && len(page.Items) == 0 {
+			break
+		}
+		if !ended {
+			ended = len(seen) == 2*each || t.Failed() || isDone(&wg)
+		}
+	}
+	wg.Wait()
+	slices.Sort(seen)
+	if all := slices.Compact(slices.Clone(seen)); len(seen) != 2*each || len(all) != 2*each {
+		t.Errorf("pulled %d alerts, %d different ones, want %d", len(seen), len(all), 2*each)
+	}
+	for w := range revisions {
+		if !slices.IsSorted(revisions[w]) {
+			t.Errorf("revisions of writer %d: %v", w, revisions[w])
+		}
+	}
+	all := slices.Sorted(slices.Values(slices.Concat(revisions...)))
+	if got := slices.Compact(slices.Clone(all)); len(got) != 2*each || at != graph.Revision(2*each) {
+		t.Errorf("%d revisions and %d changes of %d commits", len(got), at, 2*each)
+	}
+	sameAsModel(t, reader, tenant, func(m *graphtest.Model) {
+		for w := range writers {
+			for i := range each {
+				b := logons(i, 20)
+				one := alertNamed(fmt.Sprint(w, "-", i))
+				b.Entities, b.Alerts = append(b.Entities, one.Entities...), one.Alerts
+				mustApply(t, m, tenant, b)
+			}
+		}
+	})
+}
+
+// isDone reports whether nobody is waited for any more.
+func isDone(wg *sync.WaitGroup) bool {
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return true
+	case <-time.After(time.Millisecond):
+		return false
+	}
+}
+
+// sameAsModel compares digests with the map model that fill filled.
+func sameAsModel(t testing.TB, s graph.Reader, tenant graph.TenantID, fill func(*graphtest.Model)) {
+	t.Helper()
+	m := graphtest.NewModel(time.Now)
+	fill(m)
+	want, err1 := graph.Digest(context.Background(), m, graph.View{Tenant: tenant})
+	got, err2 := graph.Digest(context.Background(), s, graph.View{Tenant: tenant})
+	if err := errors.Join(err1, err2); err != nil || got != want {
+		t.Errorf("the content differs from the model's (%v)", err)
+	}
+}
+
+func TestTwoStoresThatTakeTurnsKeepWhatTheOtherLearned(t *testing.T) {
+	o, tenant := migrated(t), tenantOfTest(t)
+	stores := []*Store{open(t, o), open(t, o)}
+	batch := func(i int) graph.Batch {
+		d := observed(graph.KindDevice, graph.KeyMdeDeviceID, "device")
+		d.Properties = map[string]json.RawMessage{fmt.Sprint("property ", i): json.RawMessage("1")}
+		return graph.Batch{Entities: []graph.EntityObservation{d}}
+	}
+	for i := range 6 {
+		if r := mustApply(t, stores[i%2], tenant, batch(i)); r.Revision != graph.Revision(i+1) {
+			t.Errorf("batch %d made revision %d", i, r.Revision)
+		}
+	}
+	sameAsModel(t, stores[0], tenant, func(m *graphtest.Model) {
+		for i := range 6 {
+			mustApply(t, m, tenant, batch(i))
+		}
+	})
+}

@@ -1,0 +1,190 @@
+package neo4j
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
+)
+
+// tx implements rules.Tx inside one write transaction that has the tenant's lock. Records that are asked for and
+// not there are created without looking again: nobody else writes the tenant's.
+type tx struct {
+	records
+	wall time.Time
+	// row is the tenant's record as written last, seq the number of the last write.
+	row rules.Tenant
+	seq int64
+	// absent are the homes that were asked for and have no record.
+	absent map[graph.ID]bool
+	// change, trim and batchKeys wait for seal.
+	change    *graph.Change
+	trim      []any
+	batchKeys []graph.BatchKeyRecord
+}
+
+var _ rules.Tx = (*tx)(nil)
+
+// begin takes the tenant's lock, makes its record where there is none, and reads it.
+const begin = `
+MERGE (t:Tenant {key: $key})
+ON CREATE SET t.revision = 0, t.clock = 0, t.alerts = 0, t.entities = 0, t.edges = 0, t.incidents = 0, t.next = 0, t.trimmed = 0, t.loading = false, t.seq = 0
+SET t.lock = 0
+RETURN ` + tenantColumns
+
+func (t *tx) lock(ctx context.Context) error {
+	found, err := t.run.query(ctx, begin, map[string]any{"key": tk(t.tenant, "")})
+	if err != nil {
+		return err
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("%w: %d records of the tenant", errDamaged, len(found))
+	}
+	t.row, t.seq = tenantOf(found[0])
+	return nil
+}
+
+// ring is how many of a tenant's newest commits are remembered, by seq modulo ring. An attempt must follow the
+// one whose answer was lost before so many others come between.
+const ring = 1024
+
+func (t *tx) slot(seq int64) string { return numberKey(t.tenant, seq%ring) }
+
+const readCommit = `MATCH (c:Commit {key: $key}) RETURN c.seq, c.token, c.receipt`
+
+// committed finds out whether the commit with this seq and token was made, and what it did.
+func (t *tx) committed(ctx context.Context, seq int64, token string, receipt *graph.Receipt) (made bool, err error) {
+	if t.seq < seq {
+		return false, nil
+	}
+	found, err := t.run.query(ctx, readCommit, map[string]any{"key": t.slot(seq)})
+	if err != nil {
+		return false, err
+	}
+	if len(found) == 0 || number(found[0].Values[0]) != seq {
+		return false, fmt.Errorf("%w: %d commits came after it", errLapped, t.seq-seq)
+	}
+	if text(found[0].Values[1]) != token {
+		return false, nil
+	}
+	return true, json.Unmarshal([]byte(text(found[0].Values[2])), receipt)
+}
+
+// Tenant implements rules.Tx.
+func (t *tx) Tenant(context.Context) (rules.Tenant, error) { return t.row, nil }
+
+// hashed is a batch's key in the database, whatever its length.
+func (t *tx) hashed(batchKey string) string {
+	h := sha256.Sum256([]byte(batchKey))
+	return tk(t.tenant, hex.EncodeToString(h[:]))
+}
+
+// Replayed implements rules.Tx.
+func (t *tx) Replayed(ctx context.Context, key string) (r graph.Revision, ok bool, err error) {
+	found, err := t.run.query(ctx, `MATCH (b:BatchKey {key: $key}) RETURN b.revision`, map[string]any{"key": t.hashed(key)})
+	if err != nil || len(found) == 0 {
+		return 0, false, err
+	}
+	return graph.Revision(number(found[0].Values[0])), true, nil
+}
+
+// Homes implements rules.Records.
+func (t *tx) Homes(ctx context.Context, ids []graph.ID) ([]rules.Home, error) {
+	if t.absent == nil {
+		t.absent = map[graph.ID]bool{}
+	}
+	for _, id := range ids {
+		t.absent[id] = true
+	}
+	return t.homes(ctx, ids, func(id graph.ID) { delete(t.absent, id) })
+}
+
+// Claimants implements rules.Records: an id without a record is claimed by none.
+func (t *tx) Claimants(ctx context.Context, ids []graph.ID) ([][]graph.ID, error) {
+	out, ask, places := make([][]graph.ID, len(ids)), []graph.ID{}, []int{}
+	for i, id := range ids {
+		if !t.absent[id] {
+			ask, places = append(ask, id), append(places, i)
+		}
+	}
+	if len(ask) == 0 {
+		return out, nil
+	}
+	found, err := t.records.Claimants(ctx, ask)
+	for i, claimants := range found {
+		out[places[i]] = claimants
+	}
+	return out, err
+}
+
+// Staged implements rules.Tx.
+func (t *tx) Staged() graph.Reader {
+	return stagedReader(t.run, func() rules.Tenant { return t.row }, t.wall)
+}
+
+// Write implements rules.Tx. The tenant's record, the change and the batch key wait for seal.
+func (t *tx) Write(ctx context.Context, w rules.Writes) error {
+	t.row, t.change, t.batchKeys = w.Tenant, w.Change, w.BatchKeys
+	t.trim = []any{}
+	for r := w.TrimAfter; r < w.TrimTo; {
+		r++
+		t.trim = append(t.trim, numberKey(t.tenant, r))
+	}
+	for _, step := range []func(context.Context, rules.Writes) error{
+		t.writeIdentity, t.writeSightings, t.writeIncidents, t.writeAlerts, t.writeDocuments,
+	} {
+		if err := step(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do runs a writing statement over the rows.
+func (t *tx) do(ctx context.Context, cypher string, rows []any) error {
+	return t.each(ctx, cypher, rows, nil, func([]any) error { return nil })
+}
+
+const sealCommit = `
+MATCH (t:Tenant {key: $key})
+SET t.revision = $row[0], t.clock = $row[1], t.alerts = $row[2], t.entities = $row[3], t.edges = $row[4],
+    t.incidents = $row[5], t.next = $row[6], t.trimmed = $row[7], t.loading = $row[8], t.seq = $seq
+MERGE (c:Commit {key: $slot})
+SET c.seq = $seq, c.token = $token, c.receipt = $receipt
+FOREACH (x IN $changes | CREATE (:Change {key: x[0], tenant: $tenant, revision: x[1], blob: x[2]}))
+FOREACH (x IN $batchKeys | CREATE (:BatchKey {key: x[0], tenant: $tenant, name: x[1], revision: x[2]}))
+WITH t
+UNWIND $trim AS k
+MATCH (old:Change {key: k})
+DELETE old`
+
+// seal writes where the tenant stands, and what the commit did for an attempt that will not know.
+func (t *tx) seal(ctx context.Context, token string, receipt graph.Receipt) error {
+	said, err := json.Marshal(receipt)
+	if err != nil {
+		return err
+	}
+	t.seq++
+	r, keys := t.row, make([]any, len(t.batchKeys))
+	for i, b := range t.batchKeys {
+		keys[i] = []any{t.hashed(b.Key), b.Key, int64(b.Revision)}
+	}
+	params := map[string]any{
+		"key": tk(t.tenant, ""), "tenant": tenantText(t.tenant), "seq": t.seq, "slot": t.slot(t.seq), "token": token, "receipt": string(said),
+		"row": []any{
+			int64(r.Revision), int64(r.Clock), int64(r.Alerts), int64(r.Entities), int64(r.Edges),
+			int64(r.Incidents), int64(r.Next), int64(r.Trimmed), r.Loading,
+		},
+		"changes": []any{}, "batchKeys": keys, "trim": t.trim,
+	}
+	if c := t.change; c != nil {
+		params["changes"] = []any{[]any{numberKey(t.tenant, c.Revision), int64(c.Revision), encodeChange(*c)}}
+	}
+	_, err = t.run.query(ctx, sealCommit, params)
+	return err
+}
