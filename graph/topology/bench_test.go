@@ -1,0 +1,198 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/embedded"
+	"github.com/clew-security/clew/graph/graphtest"
+	"github.com/clew-security/clew/graph/traverse"
+)
+
+const heldEdges = 100_000
+
+// estate is a store with edges from 20,000 users to 500 devices.
+func estate(b *testing.B, fs vfs.FS, dir string) graph.Store {
+	b.Helper()
+	s, err := embedded.Open(dir, embedded.Options{FS: fs})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	for i := range heldEdges / 1000 {
+		apply(b, s, someLogons(b, i, 1000))
+	}
+	return s
+}
+
+// someLogons are n edges of n users to 20 devices.
+func someLogons(b *testing.B, batch, n int) graph.Batch {
+	var out graph.Batch
+	for i := range 20 {
+		out.Entities = append(out.Entities, device(b, (batch*20+i)%500))
+	}
+	for i := range n {
+		u := user(b, (batch*n+i)%20_000)
+		out.Entities = append(out.Entities, u)
+		out.Edges = append(out.Edges, graph.EdgeObservation{
+			Kind: graph.EdgeLoggedOn, From: u.ID(), To: out.Entities[i%20].ID(), FirstSeen: graphtest.Epoch, Source: "endpoint",
+			Observation: graph.NewID(graph.KindObservation, fmt.Sprint(batch, "/", i)),
+		})
+	}
+	return out
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func newDescribed(s Source) *Topology[traverse.Description] {
+	return newTopology(s, graphtest.Tenant, Options[traverse.Description]{Describe: describe})
+}
+
+// BenchmarkBuild scans 100,000 edges and tells what they take.
+func BenchmarkBuild(b *testing.B) {
+	s := estate(b, vfs.NewMem(), "store")
+	var f *Topology[traverse.Description]
+	before := heap()
+	for b.Loop() {
+		f = newDescribed(s)
+		must(0, f.advance(context.Background()))(b)
+	}
+	nodes, edges := f.shown.Size()
+	b.ReportMetric(float64(heap()-before)/float64(edges), "bytes/edge")
+	b.ReportMetric(float64(nodes)/float64(edges), "nodes/edge")
+	b.ReportMetric(float64(b.N*edges)/b.Elapsed().Seconds(), "edges/s")
+	runtime.KeepAlive(f)
+}
+
+// BenchmarkFold takes in one commit of 200 new edges among 100,000: what the writer does is not counted.
+func BenchmarkFold(b *testing.B) {
+	s := estate(b, vfs.NewMem(), "store")
+	f := newDescribed(s)
+	must(0, f.advance(context.Background()))(b)
+	for i := 1000; b.Loop(); i++ {
+		b.StopTimer()
+		apply(b, s, someLogons(b, i, 200))
+		b.StartTimer()
+		must(0, f.advance(context.Background()))(b)
+	}
+}
+
+// BenchmarkHub takes in one new edge at a node that has 50,000.
+func BenchmarkHub(b *testing.B) {
+	s, err := embedded.Open("store", embedded.Options{FS: vfs.NewMem()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for i := range 50 {
+		apply(b, s, logons(b, numbers(50_000)[i*1000:(i+1)*1000], 1, 0))
+	}
+	f := newDescribed(s)
+	must(0, f.advance(context.Background()))(b)
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		apply(b, s, logon(b, 100_000+i, 1))
+		b.StartTimer()
+		must(0, f.advance(context.Background()))(b)
+	}
+}
+
+// BenchmarkView takes snapshots while one follower folds without a pause.
+func BenchmarkView(b *testing.B) {
+	s := estate(b, vfs.NewMem(), "store")
+	o := Options[traverse.Description]{Describe: describe, Poll: time.Microsecond}
+	f := must(Follow(context.Background(), Source(s), graphtest.Tenant, o))(b)
+	defer f.Close()
+	must(f.View(context.Background(), 0))(b)
+	ctx, cancel := context.WithCancel(context.Background())
+	wrote := make(chan struct{})
+	go func() {
+		defer close(wrote)
+		for i := 1000; ctx.Err() == nil; i++ {
+			if _, err := s.Apply(ctx, graphtest.Tenant, someLogons(b, i, 100)); err != nil {
+				return
+			}
+		}
+	}()
+	var longest time.Duration
+	q := graph.EdgeQuery{Nodes: []graph.ID{user(b, 7).ID()}}
+	for b.Loop() {
+		began := time.Now()
+		v := must(f.View(context.Background(), 0))(b)
+		for _, err := range v.Edges(context.Background(), q) {
+			must(0, err)(b)
+		}
+		longest = max(longest, time.Since(began))
+	}
+	b.ReportMetric(float64(longest.Microseconds()), "µs-longest")
+	cancel()
+	<-wrote
+}
+
+// BenchmarkTwoReplicas writes 1,000 edges a second for five seconds to a real directory that holds 100,000,
+// and tells how long after a commit two followers show it by themselves, and how long a view waits that asks
+// for the commit at once.
+func BenchmarkTwoReplicas(b *testing.B) {
+	s := estate(b, vfs.Default, b.TempDir())
+	var followers []*Topology[traverse.Description]
+	for range 2 {
+		f := must(Follow(context.Background(), Source(s), graphtest.Tenant, Options[traverse.Description]{Describe: describe}))(b)
+		defer f.Close()
+		must(f.View(context.Background(), 0))(b)
+		followers = append(followers, f)
+	}
+	batch := 10_000
+	for _, asks := range []bool{false, true} {
+		b.Run(map[bool]string{false: "by itself", true: "asked for"}[asks], func(b *testing.B) {
+			for b.Loop() {
+				report(b, lags(b, s, followers, asks, batch))
+				batch += 10_000
+			}
+		})
+	}
+}
+
+// lags writes batches of 25 edges, numbered from the first, and times when each is shown.
+func lags(b *testing.B, s graph.Store, followers []*Topology[traverse.Description], asks bool, first int) (all []time.Duration) {
+	const edges, every, of = 25, 25 * time.Millisecond, 200
+	shown := make(chan time.Duration)
+	begin := time.Now()
+	for i := range of {
+		time.Sleep(time.Until(begin.Add(time.Duration(i) * every)))
+		r, at := apply(b, s, someLogons(b, first+i, edges)), time.Now()
+		for _, f := range followers {
+			go func() {
+				for !asks && f.revision() < r {
+					time.Sleep(time.Millisecond)
+				}
+				if _, err := f.View(context.Background(), r); err != nil {
+					b.Error(err)
+				}
+				shown <- time.Since(at)
+			}()
+		}
+	}
+	for range of * len(followers) {
+		all = append(all, <-shown)
+	}
+	return all
+}
+
+func report(b *testing.B, all []time.Duration) {
+	slices.Sort(all)
+	for name, at := range map[string]float64{"ms-p50": 0.5, "ms-p99": 0.99, "ms-max": 1} {
+		b.ReportMetric(float64(all[int(float64(len(all)-1)*at)].Microseconds())/1000, name)
+	}
+}

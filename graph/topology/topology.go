@@ -1,0 +1,358 @@
+// Package topology holds a replica's picture of one tenant's graph in memory and keeps it fresh by the
+// store's changes.
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// Source is what a topology follows: some of graph.Store. What its reads show may lag behind its commits, but
+// a read with View.AtLeast must see that revision. Its calls must end when their context does.
+type Source interface {
+	// Position is asked for the revision.
+	Position(ctx context.Context, v graph.View) (graph.Position, error)
+	// Entities is scanned, and asked for nodes by id.
+	Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error)
+	// Edges is scanned, and asked for the edges at nodes. A scan need not be one snapshot.
+	Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error]
+	// Changes must name every node whose facts or edges a commit changed: of an edge that came, went or
+	// changed both ends. A node that was joined to another may be left out.
+	Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error]
+}
+
+// The defaults of Options.
+const (
+	DefaultPoll       = 200 * time.Millisecond
+	DefaultStaleAfter = 2 * time.Second
+	DefaultMaxStale   = time.Minute
+	DefaultMaxBackoff = 5 * time.Second
+	DefaultTimeout    = 30 * time.Second
+)
+
+// ErrStale: the topology is not built yet, or has been behind for longer than Options.MaxStale.
+var ErrStale = errors.New("topology is stale")
+
+// Options of a topology; the zero value serves. Zero durations mean the defaults.
+type Options[D any] struct {
+	// Describe makes what is kept of a node besides its edges, for Snapshot.Describe; nil keeps nothing. It
+	// must not keep the entity.
+	Describe func(graph.Entity) D
+	// Poll is the time from the end of one poll for changes to the next. A hint or a waiting View has it poll
+	// at once, but never within a fortieth of Poll after the last.
+	Poll time.Duration
+	// StaleAfter is how long a graph may go without being confirmed before its snapshots are marked stale.
+	StaleAfter time.Duration
+	// MaxStale is how long it may before Ready fails.
+	MaxStale time.Duration
+	// MaxBackoff bounds the wait after an error of the source; the waits double from Poll, each cut by up to
+	// half at random.
+	MaxBackoff time.Duration
+	// Timeout bounds a call of the source, for a stream the time from one item to a later one.
+	Timeout time.Duration
+	// Clock tells how far the graph is behind; nil means time.Now.
+	Clock func() time.Time
+	// Metrics measures this topology together with others; nil measures nothing.
+	Metrics *Metrics
+
+	limits limits // smaller in tests
+}
+
+func (o Options[D]) withDefaults() Options[D] {
+	if o.Describe == nil {
+		o.Describe = func(graph.Entity) (nothing D) { return nothing }
+	}
+	for _, d := range []struct {
+		set   *time.Duration
+		usual time.Duration
+	}{
+		{&o.Poll, DefaultPoll}, {&o.StaleAfter, DefaultStaleAfter}, {&o.MaxStale, DefaultMaxStale},
+		{&o.MaxBackoff, DefaultMaxBackoff}, {&o.Timeout, DefaultTimeout},
+	} {
+		if *d.set <= 0 {
+			*d.set = d.usual
+		}
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.limits == (limits{}) {
+		o.limits = usualLimits
+	}
+	return o
+}
+
+// Topology follows one tenant with one goroutine. All methods are safe for concurrent use.
+type Topology[D any] struct {
+	reader[D]
+	hint chan struct{}
+	stop context.CancelFunc
+	done chan struct{}
+
+	work *work[D] // the goroutine's; nil where a scan is due
+
+	mu       sync.Mutex
+	shown    *Snapshot[D]  // without Confirmed and Stale; nil before the first is built
+	moved    chan struct{} // closed and replaced when another is shown
+	at       time.Time     // Snapshot.Confirmed; before the first, when following began
+	trimmed  bool          // changes are missing
+	failure  error         // the source's last, nil after a poll that worked
+	finished bool
+}
+
+// Follow begins to hold the tenant's graph, until ctx ends or Close. It returns at once; View waits until the
+// first graph is built. A source that fails is tried again for ever. Errors: graph.ErrInvalid for no tenant.
+func Follow[D any](ctx context.Context, source Source, tenant graph.TenantID, o Options[D]) (*Topology[D], error) {
+	if err := tenant.Check(); err != nil {
+		return nil, err
+	}
+	t := newTopology(source, tenant, o)
+	ctx, t.stop = context.WithCancel(ctx)
+	o.Metrics.add(t)
+	go t.run(ctx)
+	return t, nil
+}
+
+func newTopology[D any](source Source, tenant graph.TenantID, o Options[D]) *Topology[D] {
+	o = o.withDefaults()
+	return &Topology[D]{
+		reader: reader[D]{source, tenant, o}, hint: make(chan struct{}, 1), stop: func() {}, done: make(chan struct{}),
+		moved: make(chan struct{}), at: o.Clock(),
+	}
+}
+
+// Close stops following and waits for the goroutine to end. Snapshots stay good. Closing twice is harmless.
+func (t *Topology[D]) Close() error {
+	t.stop()
+	<-t.done
+	return nil
+}
+
+// Hint says that the store has probably moved: the topology polls now. It never blocks.
+func (t *Topology[D]) Hint() {
+	select {
+	case t.hint <- struct{}{}:
+	default: // one is pending
+	}
+}
+
+// View returns the graph as it is held, once it has all of atLeast; 0 waits for nothing but the first graph. It
+// has the topology poll now where it must wait. It answers during an outage too: see Snapshot.Stale. Errors:
+// ctx's, with the source's last beside it, and graph.ErrClosed.
+func (t *Topology[D]) View(ctx context.Context, atLeast graph.Revision) (*Snapshot[D], error) {
+	for {
+		s, moved, err := t.current()
+		if err != nil || s != nil && s.Revision >= atLeast {
+			return s, err
+		}
+		t.Hint()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil, t.waited(ctx.Err(), s, atLeast)
+		}
+	}
+}
+
+// waited says what a View waited for in vain.
+func (t *Topology[D]) waited(err error, s *Snapshot[D], atLeast graph.Revision) error {
+	var at graph.Revision
+	if s != nil {
+		at = s.Revision
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err = fmt.Errorf("topology: waiting for revision %d at %d: %w", atLeast, at, err)
+	if t.failure != nil {
+		err = fmt.Errorf("%w (source: %w)", err, t.failure)
+	}
+	return err
+}
+
+// current is the snapshot of now, nil before the first is built.
+func (t *Topology[D]) current() (*Snapshot[D], <-chan struct{}, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.finished {
+		return nil, nil, graph.ErrClosed
+	}
+	if t.shown == nil {
+		return nil, t.moved, nil
+	}
+	s := *t.shown
+	s.Confirmed = t.at
+	s.Stale = t.trimmed || t.options.Clock().Sub(t.at) > t.options.StaleAfter
+	return &s, t.moved, nil
+}
+
+// Ready reports whether the graph is fit for answers: built, and confirmed within Options.MaxStale. Errors:
+// ErrStale with the source's last error beside it, graph.ErrClosed, ctx's.
+func (t *Topology[D]) Ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	behind := t.options.Clock().Sub(t.at)
+	var err error
+	switch {
+	case t.finished:
+		return graph.ErrClosed
+	case t.shown == nil:
+		err = fmt.Errorf("%w: not built since %s", ErrStale, behind)
+	case behind > t.options.MaxStale:
+		err = fmt.Errorf("%w: behind for up to %s", ErrStale, behind)
+	default:
+		return nil
+	}
+	if t.failure != nil {
+		err = fmt.Errorf("%w: %w", err, t.failure)
+	}
+	return err
+}
+
+// run polls until ctx ends.
+func (t *Topology[D]) run(ctx context.Context) {
+	defer t.finish()
+	for failures := 0; ; {
+		err := t.advance(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if failures++; err == nil {
+			failures = 0
+		}
+		t.note(err)
+		if !t.pause(ctx, failures) {
+			return
+		}
+	}
+}
+
+func (t *Topology[D]) finish() {
+	t.options.Metrics.remove(t)
+	t.stop()
+	t.mu.Lock()
+	t.finished = true
+	close(t.moved)
+	t.mu.Unlock()
+	close(t.done)
+}
+
+// advance brings the graph to where the source stands, by a scan where there is none or changes are missing.
+// What it did before an error is kept for the next time, but for a scan.
+func (t *Topology[D]) advance(ctx context.Context) error {
+	if t.work == nil {
+		w, err := t.scan(ctx, t.revision())
+		if err != nil {
+			return err
+		}
+		t.work = w
+	}
+	err := t.catchUp(ctx)
+	if errors.Is(err, graph.ErrTooOld) {
+		t.work = nil
+	}
+	return err
+}
+
+// catchUp folds rounds of changes into the graph. After a round that the source was not written to in, all of
+// the graph is of one revision and is shown; otherwise it is shown nevertheless, after a few rounds or Poll.
+func (t *Topology[D]) catchUp(ctx context.Context) error {
+	began := t.options.Clock()
+	for round := 0; ; round++ {
+		if err := t.work.refresh(ctx); err != nil {
+			return err
+		}
+		slow := round > 0 && t.options.Clock().Sub(began) > t.options.Poll
+		if slow || round == t.options.limits.rounds {
+			t.show(false)
+			return nil
+		}
+		moved, err := t.work.collect(ctx, t.options.limits.fold)
+		if err != nil {
+			return err
+		}
+		if !moved {
+			t.show(true)
+			return nil
+		}
+	}
+}
+
+// show gives readers the graph of the goroutine's work.
+func (t *Topology[D]) show(exact bool) {
+	s := &Snapshot[D]{Revision: t.work.collected, Exact: exact, picture: t.work.handOut()}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := t.shown
+	t.shown, t.at, t.trimmed = s, t.work.complete, false
+	if before == nil || before.Revision != s.Revision {
+		close(t.moved)
+		t.moved = make(chan struct{})
+	}
+}
+
+// revision is the one that is shown.
+func (t *Topology[D]) revision() graph.Revision {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.shown == nil {
+		return 0
+	}
+	return t.shown.Revision
+}
+
+// note keeps how a poll ended.
+func (t *Topology[D]) note(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failure = err
+	switch {
+	case errors.Is(err, graph.ErrTooOld):
+		t.trimmed = true
+		t.options.Metrics.rebuild()
+	case err != nil:
+		t.options.Metrics.fail()
+	}
+}
+
+// pause waits until the next poll is due; it gives false where ctx ended. After failures neither hints nor
+// waiting readers shorten it: they would keep a source down that is.
+func (t *Topology[D]) pause(ctx context.Context, failures int) bool {
+	if failures > 0 {
+		return sleep(ctx, t.backoff(failures), nil)
+	}
+	gap := t.options.Poll / 40
+	return sleep(ctx, gap, nil) && sleep(ctx, t.options.Poll-gap, t.hint)
+}
+
+func (t *Topology[D]) backoff(failures int) time.Duration {
+	d := t.options.Poll
+	for range failures {
+		if d = 2 * d; d >= t.options.MaxBackoff {
+			d = t.options.MaxBackoff
+			break
+		}
+	}
+	return d - rand.N(d/2+1)
+}
+
+func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-wake:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}

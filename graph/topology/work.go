@@ -1,0 +1,380 @@
+package topology
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// limits bound one step of the work.
+type limits struct {
+	// nodes and degree bound what one re-read asks for: ids, and the edges that the nodes had.
+	nodes, degree int
+	// fold bounds the nodes that changes are collected for before they are read again.
+	fold int
+	// rounds bounds the rounds before a graph is shown that is not of one revision.
+	rounds int
+	// turn is the number of edges that must be saved for a kind of edge to be read backward; see work.choose.
+	turn int
+	// batch is the number of scanned edges that are put in at once.
+	batch int
+}
+
+var usualLimits = limits{nodes: 512, degree: 50_000, fold: 100_000, rounds: 4, turn: 1000, batch: 10_000}
+
+// errSlow ends a call of the source that took longer than Options.Timeout.
+var errSlow = errors.New("source gave nothing within the timeout")
+
+// reader asks the source about the tenant.
+type reader[D any] struct {
+	source  Source
+	tenant  graph.TenantID
+	options Options[D]
+}
+
+// work is a graph in the making. Its invariant: every node that any commit after the first build's revision
+// and up to collected has changed was read again since that commit, or is dirty.
+type work[D any] struct {
+	reader[D]
+	picture picture[D]
+	by      *edit
+	// collected is the revision up to which changes were collected.
+	collected graph.Revision
+	// asked is when collecting last began, complete when a collecting began that came to the end.
+	asked, complete time.Time
+	// unseen are the instants of the commits that were collected since the graph was last handed out.
+	unseen []time.Time
+	// dirty are the nodes to be read again.
+	dirty map[graph.ID]struct{}
+	// plan says how edges are read, until nothing is dirty; see choose.
+	plan *plan
+}
+
+// scan builds a graph from nothing. The revision is noted before, so that the changes after it repair what the
+// scan saw of later commits, in part, or not at all. They are collected on the way, since a long scan might
+// outlive them. The scan sees at least the given revision.
+func (r reader[D]) scan(ctx context.Context, atLeast graph.Revision) (*work[D], error) {
+	now := r.options.Clock()
+	w := &work[D]{reader: r, by: new(edit), asked: now, complete: now, dirty: map[graph.ID]struct{}{}}
+	var err error
+	w.collected, err = w.position(ctx, atLeast)
+	if err == nil {
+		err = w.scanNodes(ctx)
+	}
+	if err == nil {
+		err = w.scanEdges(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("topology: scanning: %w", err)
+	}
+	return w, nil
+}
+
+func (r reader[D]) position(ctx context.Context, atLeast graph.Revision) (graph.Revision, error) {
+	ctx, watch := r.watched(ctx)
+	defer watch.stop()
+	p, err := r.source.Position(ctx, r.view(atLeast))
+	return p.Revision, watch.why(err)
+}
+
+func (r reader[D]) view(atLeast graph.Revision) graph.View {
+	return graph.View{Tenant: r.tenant, AtLeast: atLeast}
+}
+
+func (w *work[D]) scanNodes(ctx context.Context) error {
+	for q := (graph.EntityQuery{}); ; {
+		found, err := w.entities(ctx, q)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		q.After = found[len(found)-1].ID
+		u := w.picture.update(w.by)
+		for _, e := range found {
+			u.know(e, w.options.Describe(e))
+		}
+		u.apply()
+		if err := w.keepUp(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *work[D]) scanEdges(ctx context.Context) error {
+	u, n := w.picture.update(w.by), 0
+	err := w.edges(ctx, graph.EdgeQuery{}, func(e graph.Edge) error {
+		u.put(e)
+		if n++; n%w.options.limits.batch > 0 {
+			return nil
+		}
+		u.apply()
+		u = w.picture.update(w.by)
+		return w.keepUp(ctx)
+	})
+	if err == nil {
+		u.apply()
+	}
+	return err
+}
+
+// keepUp collects changes during a scan, all there are: they cannot be read yet, since what the scan still
+// gives may be older.
+func (w *work[D]) keepUp(ctx context.Context) error {
+	if w.options.Clock().Sub(w.asked) < w.options.Poll {
+		return nil
+	}
+	_, err := w.collect(ctx, 0)
+	return err
+}
+
+// collect marks as dirty what later commits touched, until more than fold nodes are (0: no limit). It reports
+// whether there was any commit. After an error what it took in counts.
+func (w *work[D]) collect(ctx context.Context, fold int) (moved bool, err error) {
+	asked := w.options.Clock()
+	w.asked = asked
+	ctx, watch := w.watched(ctx)
+	defer watch.stop()
+	for c, err := range w.source.Changes(ctx, w.view(0), w.collected) {
+		if err != nil {
+			return moved, fmt.Errorf("topology: asking for changes: %w", watch.why(err))
+		}
+		for _, id := range c.Entities {
+			w.dirty[id] = struct{}{}
+		}
+		w.collected, moved = c.Revision, true
+		w.unseen = append(w.unseen, c.At)
+		if fold > 0 && len(w.dirty) >= fold {
+			return true, nil
+		}
+		watch.alive()
+	}
+	w.complete = asked
+	return moved, nil
+}
+
+// refresh reads all dirty nodes again, some at a time. What was read before an error is not dirty any more.
+func (w *work[D]) refresh(ctx context.Context) error {
+	if w.plan == nil {
+		w.plan = w.choose()
+	}
+	pending := slices.SortedFunc(maps.Keys(w.dirty), graph.ID.Compare)
+	for len(pending) > 0 {
+		n := w.portion(pending)
+		if err := w.reread(ctx, pending[:n]); err != nil {
+			return fmt.Errorf("topology: reading changed nodes: %w", err)
+		}
+		for _, id := range pending[:n] {
+			delete(w.dirty, id)
+		}
+		pending = pending[n:]
+	}
+	w.plan = nil
+	return nil
+}
+
+// plan says at which end edges are read. An edge that changed made both its ends dirty, so one is enough, and
+// a hub need not be read whole for every edge it gets; but it must be the same end until nothing is dirty, or
+// an edge might be read at neither.
+type plan struct {
+	// in are the kinds that are read at To, out those that are read at From; nil for all.
+	in, out []graph.EdgeKind
+}
+
+func (p *plan) inward(k graph.EdgeKind) bool { return slices.Contains(p.in, k) }
+
+// choose has edges read at From, but for kinds of which the dirty nodes have far fewer coming in than going out.
+func (w *work[D]) choose() *plan {
+	balance, total := map[graph.EdgeKind]int{}, 0
+	nodes := w.held()
+	for _, n := range nodes {
+		total += len(n.out)
+	}
+	if total <= w.options.limits.turn {
+		return &plan{}
+	}
+	for _, n := range nodes {
+		for _, e := range n.out {
+			balance[e.Kind]++
+		}
+		for _, e := range n.in {
+			balance[e.Kind]--
+		}
+	}
+	return planFor(balance, w.options.limits.turn)
+}
+
+func planFor(balance map[graph.EdgeKind]int, turn int) *plan {
+	p := &plan{}
+	for _, r := range graph.EdgeKinds() {
+		switch {
+		case r.Tense == graph.Derived:
+		case balance[r.Kind] > turn:
+			p.in = append(p.in, r.Kind)
+		default:
+			p.out = append(p.out, r.Kind)
+		}
+	}
+	if p.in == nil {
+		p.out = nil
+	}
+	return p
+}
+
+// held are the dirty nodes that the picture has.
+func (w *work[D]) held() (out []*node[D]) {
+	for id := range w.dirty {
+		if n, ok := w.picture.nodes.get(id); ok {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// portion is the number of first ids that one call may ask for.
+func (w *work[D]) portion(ids []graph.ID) int {
+	degree := 0
+	for i, id := range ids {
+		if n, ok := w.picture.nodes.get(id); ok {
+			degree += len(n.out)
+			if w.plan.in != nil {
+				degree += len(n.in)
+			}
+		}
+		if i == w.options.limits.nodes || i > 0 && degree > w.options.limits.degree {
+			return i
+		}
+	}
+	return len(ids)
+}
+
+// reread replaces the nodes and by the plan the edges at them. An id that now belongs to another node takes
+// its edges along, and that node is read too.
+func (w *work[D]) reread(ctx context.Context, ids []graph.ID) error {
+	found, err := w.entities(ctx, graph.EntityQuery{IDs: ids})
+	if err == nil && len(found) != len(ids) {
+		err = fmt.Errorf("source gave %d entities for %d ids", len(found), len(ids))
+	}
+	if err != nil {
+		return err
+	}
+	u, seen := w.picture.update(w.by), map[graph.ID]bool{}
+	var planned, whole []graph.ID
+	for i, e := range found {
+		if e.ID != ids[i] {
+			u.drop(ids[i])
+		}
+		if e.ID.IsZero() || seen[e.ID] {
+			continue
+		}
+		seen[e.ID] = true
+		if w.regrouped(e) {
+			whole = append(whole, e.ID)
+			u.replace(e.ID)
+		} else {
+			planned = append(planned, e.ID)
+			u.replaceBy(w.plan, e.ID)
+		}
+		u.know(e, w.options.Describe(e))
+	}
+	err = w.rereadEdges(ctx, planned, whole, func(e graph.Edge) error { u.put(e); return nil })
+	if err == nil {
+		u.apply()
+	}
+	return err
+}
+
+// regrouped reports whether the node gained or lost ids. Its edges are then read whole: the commit that did it
+// may be a later one, of which nothing is dirty yet, and the edges of a node that is dropped for having been
+// joined must not be missing until it is.
+func (w *work[D]) regrouped(e graph.Entity) bool {
+	var members []graph.ID
+	if n, ok := w.picture.nodes.get(e.ID); ok {
+		members = n.members
+	}
+	return !slices.Equal(members, e.Members)
+}
+
+func (w *work[D]) rereadEdges(ctx context.Context, planned, whole []graph.ID, found func(graph.Edge) error) error {
+	queries := []graph.EdgeQuery{{Nodes: whole}, {Nodes: planned, Direction: graph.Out, Kinds: w.plan.out}}
+	if w.plan.in != nil {
+		queries = append(queries, graph.EdgeQuery{Nodes: planned, Direction: graph.In, Kinds: w.plan.in})
+	}
+	for _, q := range queries {
+		if len(q.Nodes) == 0 { // no nodes would mean all
+			continue
+		}
+		if err := w.edges(ctx, q, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handOut gives the picture to readers; from then on the work copies what it changes.
+func (w *work[D]) handOut() picture[D] {
+	w.options.Metrics.taken(w.options.Clock(), w.unseen)
+	w.by, w.unseen = new(edit), nil
+	return w.picture
+}
+
+// entities reads nodes of at least the collected revision.
+func (w *work[D]) entities(ctx context.Context, q graph.EntityQuery) ([]graph.Entity, error) {
+	ctx, watch := w.watched(ctx)
+	defer watch.stop()
+	found, err := w.source.Entities(ctx, w.view(w.collected), q)
+	return found, watch.why(err)
+}
+
+// edges calls found for each observed edge of at least the collected revision and of a kind in the table.
+// Derived ones are left out: whom a node is followed to is told by the node.
+func (w *work[D]) edges(ctx context.Context, q graph.EdgeQuery, found func(graph.Edge) error) error {
+	ctx, watch := w.watched(ctx)
+	defer watch.stop()
+	n := 0
+	for e, err := range w.source.Edges(ctx, w.view(w.collected), q) {
+		if t := e.Kind.Tense(); err == nil && t != 0 && t != graph.Derived {
+			err = found(e)
+		}
+		if err != nil {
+			return watch.why(err)
+		}
+		if n++; n%256 == 0 {
+			watch.alive()
+		}
+	}
+	return nil
+}
+
+// watchdog ends a call's context when the source gives nothing for Options.Timeout.
+type watchdog struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	limit  time.Duration
+}
+
+func (r reader[D]) watched(ctx context.Context) (context.Context, watchdog) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(r.options.Timeout, func() { cancel(errSlow) })
+	return ctx, watchdog{ctx, cancel, timer, r.options.Timeout}
+}
+
+func (w watchdog) alive() { w.timer.Reset(w.limit) }
+
+func (w watchdog) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// why is the error, or what ended the context where that caused it.
+func (w watchdog) why(err error) error {
+	if err == nil || w.ctx.Err() == nil {
+		return err
+	}
+	return cmp.Or(context.Cause(w.ctx), err)
+}

@@ -1,0 +1,364 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/graphtest"
+)
+
+// counted is a source that counts.
+type counted struct {
+	hooked
+	calls map[string]int
+}
+
+func count(s Source) *counted {
+	c := &counted{hooked{Source: s}, map[string]int{}}
+	c.before = func(_ context.Context, call string) error { c.calls[call]++; return nil }
+	return c
+}
+
+// byHand is a topology that the test moves, and has moved once.
+func byHand(t *testing.T, s Source, o Options[string]) *Topology[string] {
+	t.Helper()
+	o.Describe = facts
+	f := newTopology[string](s, graphtest.Tenant, o)
+	must(0, f.advance(context.Background()))(t)
+	return f
+}
+
+func numbers(n int) (out []int) {
+	for i := range n {
+		out = append(out, i)
+	}
+	return out
+}
+
+func TestManyChangesAreOneReRead(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	c := count(s)
+	f := byHand(t, c, Options[string]{})
+	for i := range 50 {
+		apply(t, s, logon(t, i, i%7))
+	}
+	clear(c.calls)
+	must(0, f.advance(context.Background()))(t)
+	if c.calls["changes"] != 2 || c.calls["entities"] != 1 || c.calls["edges"] != 1 {
+		t.Errorf("calls: %v", c.calls)
+	}
+	compare(t, truthOf(t, s), f.shown)
+}
+
+func TestAReReadIsCutByNodesAndByTheirEdges(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	c := count(s)
+	f := byHand(t, c, Options[string]{limits: limits{nodes: 10, degree: 15, fold: 1000, rounds: 4, turn: 1000, batch: 1000}})
+	apply(t, s, logons(t, numbers(39), 1, 0)) // 40 nodes
+	must(0, f.advance(context.Background()))(t)
+	if n := c.calls["edges"] - 1; n != 4 {
+		t.Errorf("%d calls for nodes without edges so far, want 4", n)
+	}
+	clear(c.calls)
+	apply(t, s, logons(t, numbers(39), 1, 1))
+	must(0, f.advance(context.Background()))(t)
+	if n := c.calls["edges"]; n != 4 {
+		t.Errorf("%d calls, want 4: ten nodes, or fifteen edges, at a time", n)
+	}
+	compare(t, truthOf(t, s), f.shown)
+}
+
+func TestAHubIsNotReadWholeForEveryEdgeItGets(t *testing.T) {
+	for name, at := range map[string]func(n int) (user, device int){
+		"edges come in": func(n int) (int, int) { return n, 0 },
+		"edges go out":  func(n int) (int, int) { return 0, n },
+	} {
+		s := openStore(t, 0)
+		defer s.Close()
+		var all graph.Batch
+		for n := range 1500 {
+			u, d := at(n)
+			b := logon(t, u, d)
+			all.Entities, all.Edges = append(all.Entities, b.Entities...), append(all.Edges, b.Edges...)
+		}
+		apply(t, s, all)
+		c := count(s)
+		f := byHand(t, c, Options[string]{})
+		clear(c.calls)
+		u, d := at(2000)
+		apply(t, s, logon(t, u, d))
+		must(0, f.advance(context.Background()))(t)
+		if n := c.calls["edge"]; n != 1 {
+			t.Errorf("%s: %d edges read for one that is new", name, n)
+		}
+		compare(t, truthOf(t, s), f.shown)
+	}
+}
+
+// TestAnEdgeBetweenHubsIsReadAtOneOfThem, also when the read of the other fails, after which it is alone.
+func TestAnEdgeBetweenHubsIsReadAtOneOfThem(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		s := openStore(t, 0)
+		defer s.Close()
+		apply(t, s, logons(t, numbers(30), 1, 0))
+		for d := range 20 {
+			apply(t, s, logon(t, 0, 100+d))
+		}
+		left := 0 // calls to the one that fails; the first is for the device
+		source := &hooked{Source: s, before: func(_ context.Context, call string) error {
+			if call == "edges" {
+				if left--; left == 0 {
+					return errFault
+				}
+			}
+			return nil
+		}}
+		f := byHand(t, source, Options[string]{limits: limits{nodes: 1, degree: 1000, fold: 1000, rounds: 4, turn: 5, batch: 1000}})
+		apply(t, s, logons(t, []int{0}, 1, 5))
+		if fails {
+			left = 2
+		}
+		if err := f.advance(context.Background()); fails != errors.Is(err, errFault) {
+			t.Fatalf("the first try ended with %v", err)
+		}
+		must(0, f.advance(context.Background()))(t)
+		compare(t, truthOf(t, s), f.shown)
+	}
+}
+
+func TestAnEdgeThatWasRemovedGoesAtWhicheverEndItIsRead(t *testing.T) {
+	for name, at := range map[string]func(n int) (user, device int){
+		"edges come in": func(n int) (int, int) { return n, 0 },
+		"edges go out":  func(n int) (int, int) { return 0, n },
+	} {
+		s := openStore(t, 0)
+		defer s.Close()
+		for n := range 10 {
+			u, d := at(n)
+			apply(t, s, logon(t, u, d))
+		}
+		f := byHand(t, s, Options[string]{limits: limits{nodes: 100, degree: 1000, fold: 1000, rounds: 4, turn: 5, batch: 1000}})
+		u, d := at(3)
+		key := graph.EdgeKey{From: user(t, u).ID(), Kind: graph.EdgeLoggedOn, To: device(t, d).ID()}
+		apply(t, s, graph.Batch{Expire: &graph.Expiry{Edges: []graph.EdgeKey{key}, EdgesBefore: graphtest.Epoch.Add(time.Hour)}})
+		must(0, f.advance(context.Background()))(t)
+		if _, edges := f.shown.Size(); edges != 9 {
+			t.Errorf("%s: %d edges, want 9", name, edges)
+		}
+		compare(t, truthOf(t, s), f.shown)
+	}
+}
+
+// TestAJoinThatIsSeenTooEarlyLosesNoEdge: the device is read for a commit when the next one has joined it to
+// another already, and the graph is shown before that commit is collected.
+func TestAJoinThatIsSeenTooEarlyLosesNoEdge(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	known := func(typ graph.KeyType, value string) graph.EntityObservation {
+		return entity(t, graph.KindDevice, typ, value)
+	}
+	old, joins := known(graph.KeyAzureADDeviceID, "a1"), known(graph.KeyMdeDeviceID, "m1")
+	joins.Keys = append(joins.Keys, old.Keys...)
+	b := logon(t, 1, 1)
+	b.Entities = append(b.Entities, old)
+	b.Edges[0].To = old.ID()
+	apply(t, s, b)
+	join := false
+	source := &hooked{Source: s, before: func(_ context.Context, call string) error {
+		if join && call == "entities" {
+			join = false
+			apply(t, s, graph.Batch{Entities: []graph.EntityObservation{joins}})
+		}
+		return nil
+	}}
+	f := byHand(t, source, Options[string]{limits: limits{nodes: 100, degree: 1000, fold: 1000, rounds: 1, turn: 5, batch: 1000}})
+	old.Source = "identity"
+	r := apply(t, s, graph.Batch{Entities: []graph.EntityObservation{old}})
+	join = true
+	must(0, f.advance(context.Background()))(t)
+	if f.shown.Revision != r || f.shown.Exact {
+		t.Fatalf("revision %d (exact: %v), want a picture of %d that has seen more", f.shown.Revision, f.shown.Exact, r)
+	}
+	if n := len(ofSnapshot{f.shown}.edges(t, graph.EdgeQuery{Nodes: []graph.ID{old.ID()}})); n != 1 {
+		t.Errorf("%d edges at the device, want 1", n)
+	}
+	for range 2 {
+		must(0, f.advance(context.Background()))(t)
+	}
+	compare(t, truthOf(t, s), f.shown)
+}
+
+// without is a source in which a node is no more.
+type without struct {
+	Source
+	gone    graph.ID
+	changed graph.Revision
+}
+
+func (w *without) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
+	v.AtLeast = 0
+	found, err := w.Source.Entities(ctx, v, q)
+	for i, e := range found {
+		if e.ID == w.gone {
+			found[i] = graph.Entity{}
+		}
+	}
+	return found, err
+}
+
+func (w *without) Changes(_ context.Context, _ graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
+	return func(yield func(graph.Change, error) bool) {
+		if since < w.changed {
+			yield(graph.Change{Revision: w.changed, Entities: []graph.ID{w.gone}}, nil)
+		}
+	}
+}
+
+func TestANodeThatIsNoMoreGoesWithItsEdges(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	r := apply(t, s, logons(t, numbers(3), 1, 0))
+	w := &without{Source: s}
+	f := byHand(t, w, Options[string]{})
+	w.gone, w.changed = device(t, 1).ID(), r+1
+	must(0, f.advance(context.Background()))(t)
+	if nodes, edges := f.shown.Size(); nodes != 3 || edges != 0 {
+		t.Errorf("%d nodes and %d edges are left, want 3 and 0", nodes, edges)
+	}
+}
+
+func TestAScanOutlivesTheChangesMadeMeanwhile(t *testing.T) {
+	s := openStore(t, 2)
+	defer s.Close()
+	apply(t, s, logons(t, numbers(30), 1, 0))
+	n := 0
+	source := &hooked{Source: s, page: 1, before: func(_ context.Context, call string) error {
+		if n++; call == "entities" && n%2 == 0 {
+			apply(t, s, logon(t, 100+n, 2))
+		}
+		return nil
+	}}
+	f := byHand(t, source, Options[string]{Poll: time.Nanosecond})
+	must(0, f.advance(context.Background()))(t)
+	compare(t, truthOf(t, s), f.shown)
+}
+
+func TestWhatAScanGivesLateDoesNotUndoAChange(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logons(t, numbers(10), 1, 1))
+	first := true
+	source := &hooked{Source: s, before: func(_ context.Context, call string) error {
+		if first && call == "edge" {
+			first = false
+			apply(t, s, logons(t, numbers(10), 1, 0)) // earlier: all edges change
+		}
+		return nil
+	}}
+	f := byHand(t, source, Options[string]{Poll: time.Nanosecond, limits: limits{nodes: 9, degree: 9, fold: 9, rounds: 9, turn: 9, batch: 1}})
+	must(0, f.advance(context.Background()))(t)
+	compare(t, truthOf(t, s), f.shown)
+}
+
+func TestNothingIsReadWhereNobodyWrites(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logon(t, 1, 1))
+	c := count(s)
+	f := byHand(t, c, Options[string]{})
+	clear(c.calls)
+	must(0, f.advance(context.Background()))(t)
+	if len(c.calls) != 1 || c.calls["changes"] != 1 {
+		t.Errorf("calls: %v", c.calls)
+	}
+}
+
+func TestNodesThatAreAllGoneAreNotTakenForAll(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logon(t, 1, 1))
+	c := count(s)
+	f := byHand(t, c, Options[string]{})
+	clear(c.calls)
+	f.work.plan = &plan{}
+	must(0, f.work.reread(context.Background(), []graph.ID{graph.NewID(graph.KindDevice, "nobody")}))(t)
+	if c.calls["edges"] != 0 {
+		t.Errorf("calls: %v", c.calls)
+	}
+}
+
+// deaf answers for fewer nodes than asked.
+type deaf struct{ Source }
+
+func (d deaf) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
+	found, err := d.Source.Entities(ctx, v, q)
+	if q.IDs != nil {
+		found = found[:0]
+	}
+	return found, err
+}
+
+func TestAnAnswerOfTheWrongLengthIsAnError(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	f := byHand(t, deaf{s}, Options[string]{})
+	apply(t, s, logon(t, 1, 1))
+	if err := f.advance(context.Background()); err == nil {
+		t.Error("it was taken")
+	}
+}
+
+func TestASnapshotRefusesWhatItCannotAnswer(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logon(t, 1, 1))
+	f := byHand(t, s, Options[string]{})
+	id := device(t, 1).ID()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		q    graph.EdgeQuery
+		want error
+	}{
+		"without nodes":     {context.Background(), graph.EdgeQuery{}, graph.ErrInvalid},
+		"as of earlier":     {context.Background(), graph.EdgeQuery{Nodes: []graph.ID{id}, AsOf: graphtest.Epoch}, graph.ErrInvalid},
+		"with nobody there": {ended, graph.EdgeQuery{Nodes: []graph.ID{id}}, context.Canceled},
+	} {
+		n := 0
+		for _, err := range f.shown.Edges(c.ctx, c.q) {
+			if n++; n > 1 || !errors.Is(err, c.want) {
+				t.Errorf("%s: item %d, error %v", name, n, err)
+			}
+		}
+		if n == 0 {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestAClockIsTheOptions(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	clock := graphtest.NewClock()
+	f := byHand(t, s, Options[string]{Clock: clock.Now})
+	clock.Move(DefaultMaxStale)
+	if err := f.Ready(t.Context()); err != nil {
+		t.Errorf("not ready at the limit: %v", err)
+	}
+	clock.Move(time.Second)
+	v := must(f.View(t.Context(), 0))(t)
+	if err := f.Ready(t.Context()); !errors.Is(err, ErrStale) || !v.Stale || !v.Confirmed.Equal(graphtest.Epoch) {
+		t.Errorf("ready is %v, stale %v since %s", err, v.Stale, v.Confirmed)
+	}
+	must(0, f.advance(t.Context()))(t)
+	if v := must(f.View(t.Context(), 0))(t); v.Stale || f.Ready(t.Context()) != nil {
+		t.Error("not fresh after a poll")
+	}
+}
