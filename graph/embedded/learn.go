@@ -22,15 +22,16 @@ func (s *Store) learn(id graph.TenantID, t *tenant) {
 		return
 	}
 	t.learning = true
+	learner := t.memory.Learner()
 	go func() {
 		defer s.leave()
 		// What cannot be read stays unknown, which is only slower.
-		_ = view{s.open, s.db, keysOf(id)}.teach(t.memory)
+		_ = view{s.open, s.db, keysOf(id)}.teach(learner)
 	}()
 }
 
-// teach tells the memory what exists, table by table.
-func (v view) teach(m *rules.Memory) error {
+// teach tells a memory what exists, table by table.
+func (v view) teach(l rules.Learner) error {
 	var e rules.Existing
 	for _, part := range []struct {
 		table table
@@ -47,8 +48,9 @@ func (v view) teach(m *rules.Memory) error {
 		err := v.scan(under(v.keys.of(part.table)), func(key, _ []byte) (bool, error) {
 			part.take(key)
 			if n++; n%learnAtOnce == 0 {
-				m.Learn(e, false)
+				useful := l.Learn(e, false)
 				e = rules.Existing{}
+				return !useful, nil
 			}
 			return false, nil
 		})
@@ -56,6 +58,6 @@ func (v view) teach(m *rules.Memory) error {
 			return err
 		}
 	}
-	m.Learn(e, true)
+	l.Learn(e, true)
 	return nil
 }

@@ -29,7 +29,7 @@ func TestAStoreThatLearnedWhatExistsStaysRight(t *testing.T) {
 				}
 				s = openAt(t, Options{FS: fs, Clock: clock.Now})
 				memory := s.tenant(graphtest.Tenant).memory
-				if err := (view{context.Background(), s.db, keysOf(graphtest.Tenant)}).teach(memory); err != nil || !memory.Complete() {
+				if err := (view{context.Background(), s.db, keysOf(graphtest.Tenant)}).teach(memory.Learner()); err != nil || !memory.Complete() {
 					t.Fatalf("learning: %v", err)
 				}
 			}

@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -137,20 +136,9 @@ func (e exporter) homes() (bool, error) {
 
 // exportSightings gives all edges of one source after another.
 var exportSightings = `
-MATCH (f:Entity)-[s:` + strings.Join(slices.Sorted(maps.Values(observedTypes())), "|") + `]->(t:Entity)
+MATCH (f:Entity)-[s:` + strings.Join(sightingTypes(), "|") + `]->(t:Entity)
 WHERE f.key >= $from AND f.key < $to
 RETURN f.key, type(s), t.key, properties(s) ORDER BY f.key`
-
-// observedTypes are the relationship types of sightings.
-func observedTypes() map[graph.EdgeKind]string {
-	out := map[graph.EdgeKind]string{}
-	for kind, name := range types {
-		if kind.Tense() != graph.Derived {
-			out[kind] = name
-		}
-	}
-	return out
-}
 
 func (e exporter) sightings() (bool, error) {
 	var held []graph.SightingRecord
@@ -301,6 +289,7 @@ func (s *Store) Import(ctx context.Context, id graph.TenantID, records iter.Seq2
 	}
 	defer t.giveTurn()
 	t.memory.Forget()
+	t.commits, t.learning = 0, false
 	if err := s.clearUnfinished(ctx, id); err != nil {
 		return err
 	}

@@ -93,6 +93,9 @@ type Store struct {
 	inFlight sync.WaitGroup // entered under mu while not closed
 	closed   bool
 	closing  chan struct{}
+	// open ends when the store closes, for what runs beside the calls.
+	open context.Context
+	shut context.CancelFunc
 
 	closeOnce sync.Once
 	closeErr  error
@@ -130,8 +133,9 @@ func connect(o Options) (*Store, error) {
 		return nil, badURI(o, err)
 	}
 	m, err := newMeters(o.Meter)
+	open, shut := context.WithCancel(context.Background())
 	return &Store{
-		options: o, driver: d, bookmarks: driver.NewBookmarkManager(driver.BookmarkManagerConfig{}), meters: m,
+		open: open, shut: shut, options: o, driver: d, bookmarks: driver.NewBookmarkManager(driver.BookmarkManagerConfig{}), meters: m,
 		tenants: map[graph.TenantID]*tenant{}, closing: make(chan struct{}),
 	}, err
 }
@@ -158,6 +162,8 @@ type tenant struct {
 	// memory answers for the database as it was after write number memorySeq; whoever has the turn uses it.
 	memory    *rules.Memory
 	memorySeq int64
+	commits   int // since something was forgotten
+	learning  bool
 
 	mu    sync.Mutex
 	known settled
@@ -189,7 +195,7 @@ func (t *tenant) takeTurn(ctx context.Context) error {
 func (t *tenant) remembered(seq int64) *rules.Memory {
 	if t.memorySeq != seq {
 		t.memory.Forget()
-		t.memorySeq = seq
+		t.memorySeq, t.commits, t.learning = seq, 0, false
 	}
 	return t.memory
 }
@@ -213,6 +219,7 @@ func (s *Store) Close() error {
 		s.closed = true
 		s.mu.Unlock()
 		close(s.closing)
+		s.shut()
 		s.inFlight.Wait()
 		s.closeErr = s.driver.Close(context.Background())
 	})

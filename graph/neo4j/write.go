@@ -81,7 +81,7 @@ func (t *tx) writeIdentity(ctx context.Context, w rules.Writes) error {
 		node, isNode := nodes[a.ID]
 		row = append(append(row, nodeColumns(node)...), isNode)
 		delete(nodes, a.ID)
-		if h := byLabel[label]; t.absent[a.ID] {
+		if h := byLabel[label]; a.Fresh || t.absent[a.ID] {
 			h.create = append(h.create, row)
 			delete(t.absent, a.ID)
 		} else {

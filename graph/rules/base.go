@@ -124,6 +124,8 @@ type AtomWrite struct {
 	// New is set where nothing was observed under it before; Bears are the keys new to it.
 	New   bool
 	Bears []graph.Key
+	// Fresh is set where it is known that nothing is stored of the id, not even that another claims it.
+	Fresh bool
 }
 
 // Claims lists the ids that the new keys claim.

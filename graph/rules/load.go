@@ -23,6 +23,11 @@ func Load(records iter.Seq2[graph.Record, error], write func(Writes) error) erro
 		if err := l.take(r); err != nil {
 			return fmt.Errorf("%w: record %d: %v", graph.ErrInvalid, l.count, err)
 		}
+		if l.part > partHome {
+			if err := l.join(); err != nil {
+				return err
+			}
+		}
 		if l.n++; l.n >= loadAtOnce || l.count == 1 { // from the first one on nobody else writes
 			if err := l.flush(Tenant{Loading: true}); err != nil {
 				return err
@@ -35,7 +40,22 @@ func Load(records iter.Seq2[graph.Record, error], write func(Writes) error) erro
 	if err := l.checkWhole(); err != nil {
 		return fmt.Errorf("%w: %v", graph.ErrInvalid, err)
 	}
+	if err := l.join(); err != nil {
+		return err
+	}
 	return l.flush(l.row)
+}
+
+// join writes which node the ids belong to, when all of them are there.
+func (l *loader) join() error {
+	for len(l.moves) > 0 {
+		if err := l.flush(Tenant{Loading: true}); err != nil {
+			return err
+		}
+		n := min(len(l.moves), loadAtOnce)
+		l.out.Moves, l.moves = l.moves[:n], l.moves[n:]
+	}
+	return nil
 }
 
 // The order of the records.
@@ -60,6 +80,7 @@ type loader struct {
 	observed  map[graph.ID]bool
 	nodes     map[graph.ID]graph.ID // of those that belong to another
 	members   map[graph.ID]int      // what nodes say less what there is
+	moves     []Move                // not written yet
 	last      *SightingKey
 	incidents map[graph.IncidentID]bool // true where live
 	alerts    map[graph.IncidentID]int  // what incidents say less what there is
@@ -144,7 +165,7 @@ func (l *loader) home(r graph.HomeRecord) error {
 	if !r.Node.IsZero() && r.Node != r.ID {
 		h.Node, l.nodes[r.ID] = r.Node, r.Node
 		l.members[r.Node]--
-		l.out.Moves = append(l.out.Moves, Move{r.ID, r.ID, r.Node})
+		l.moves = append(l.moves, Move{r.ID, r.ID, r.Node})
 	} else {
 		h.Revision, h.Members = r.Revision, r.Members
 		l.members[r.ID] += r.Members

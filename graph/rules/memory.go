@@ -20,6 +20,7 @@ type Memory struct {
 	young, old map[graph.ID]Home
 	seen       filter
 	complete   bool
+	epoch      int // counts what was forgotten
 	pending    []Writes
 }
 
@@ -31,6 +32,7 @@ func (m *Memory) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.young, m.old, m.seen, m.complete, m.pending = map[graph.ID]Home{}, nil, filter{}, false, nil
+	m.epoch++
 }
 
 // Committed takes in what the last Commit wrote; to be called when that is durable.
@@ -52,18 +54,35 @@ func (m *Memory) Complete() bool {
 	return m.complete
 }
 
-// Existing is a part of what exists, for Learn.
+// Existing is a part of what exists, for a Learner.
 type Existing struct {
 	// Homes are ids of which anything is stored; Claimed ids that others claim; Weak the ids of weak keys.
 	Homes, Claimed, Weak []graph.ID
 	Edges                []Ends
 }
 
-// Learn takes in a part of what exists. What was committed since the reading began need not be in it. last
-// says that with it all parts are in.
-func (m *Memory) Learn(e Existing, last bool) {
+// Learner teaches a Memory what exists. It is of no use any more once the Memory forgot something.
+type Learner struct {
+	memory *Memory
+	epoch  int
+}
+
+// Learner begins: what is committed from now on need not be among what is read.
+func (m *Memory) Learner() Learner {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return Learner{m, m.epoch}
+}
+
+// Learn takes in a part of what exists. last says that with it all parts are in. It reports whether more is of
+// any use.
+func (l Learner) Learn(e Existing, last bool) bool {
+	m := l.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.epoch != l.epoch {
+		return false
+	}
 	for _, id := range e.Homes {
 		m.seen.add(hashID(saltHome, id))
 	}
@@ -77,6 +96,7 @@ func (m *Memory) Learn(e Existing, last bool) {
 		m.seen.add(hashEnds(at))
 	}
 	m.complete = m.complete || last
+	return true
 }
 
 // begin starts a commit; what an earlier one wrote without being committed is dropped. A tenant that was never
@@ -131,6 +151,16 @@ func (m *Memory) staged(w Writes) {
 		}
 	}
 	m.pending = append(m.pending, w)
+}
+
+// markFresh finds the ids of which nothing is stored.
+func (m *Memory) markFresh(atoms []AtomWrite) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range atoms {
+		id := atoms[i].ID
+		atoms[i].Fresh = m.complete && !m.seen.has(hashID(saltHome, id)) && !m.seen.has(hashID(saltClaimed, id))
+	}
 }
 
 // remembering is a Tx that asks its memory first.
@@ -202,6 +232,7 @@ func (r remembering) Sightings(ctx context.Context, all []SightingKey) ([]Sighte
 
 // Write implements Tx.
 func (r remembering) Write(ctx context.Context, w Writes) error {
+	r.memory.markFresh(w.Atoms)
 	r.memory.staged(w)
 	return r.Tx.Write(ctx, w)
 }

@@ -50,3 +50,16 @@ func TestMemoryOfHomesIsBounded(t *testing.T) {
 		t.Errorf("%d homes are kept", n)
 	}
 }
+
+// What was read before something was forgotten is not all that exists.
+func TestALearnerOfAnEarlierTimeIsOfNoUse(t *testing.T) {
+	m := NewMemory()
+	l := m.Learner()
+	m.Forget()
+	if l.Learn(Existing{}, true) || m.Complete() {
+		t.Error("the memory takes for whole what was read before it forgot")
+	}
+	if !m.Learner().Learn(Existing{}, true) || !m.Complete() {
+		t.Error("a new learner is of no use")
+	}
+}
