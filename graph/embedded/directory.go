@@ -6,6 +6,7 @@ import (
 	"io"
 	iofs "io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,24 +29,32 @@ const (
 	formatHead    = "clew embedded graph store, format "
 )
 
-// prepare makes or checks the directory and locks it. The lock must be closed.
-func prepare(fs vfs.FS, dir string) (lock io.Closer, err error) {
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+// prepare makes or checks the directory, locks it and upgrades an older one, which notice then tells. The lock
+// must be closed.
+func prepare(o Options, dir string) (lock io.Closer, notice string, err error) {
+	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+		return nil, "", err
 	}
-	if err := refuseForeign(fs, dir); err != nil {
-		return nil, err
+	if err := refuseForeign(o.FS, dir); err != nil {
+		return nil, "", err
 	}
-	if lock, err = lockDirectory(fs, dir); err != nil {
-		return nil, err
+	if lock, err = lockDirectory(o.FS, dir); err != nil {
+		return nil, "", err
 	}
-	if err = checkFormat(fs, dir); err == nil {
-		err = clearUnfinished(fs, dir)
+	format, err := checkFormat(o.FS, dir)
+	for _, step := range []func() error{
+		func() error { return clearUnfinished(o.FS, dir) },
+		func() error { return clearLeftovers(o.FS, dir) },
+		func() error { notice, err = bringUp(o, dir, format); return err },
+	} {
+		if err == nil {
+			err = step()
+		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, "", errors.Join(err, lock.Close())
 	}
-	return lock, nil
+	return lock, notice, nil
 }
 
 // clearUnfinished removes what a creation left that never ended: nothing can have been acknowledged.
@@ -85,6 +94,9 @@ func refuseForeign(fs vfs.FS, dir string) error {
 			other = n
 		}
 	}
+	if slices.Contains(names, restoringName) {
+		return fmt.Errorf("%w: a restore into directory %s was cut short: restore again, or empty it", graph.ErrConflict, dir)
+	}
 	if other != "" {
 		return fmt.Errorf("%w: directory %s is not empty (%s) and is no store of this program: name an empty or new one", graph.ErrVersion, dir, other)
 	}
@@ -100,36 +112,42 @@ func lockDirectory(fs vfs.FS, dir string) (io.Closer, error) {
 	return lock, err
 }
 
-func checkFormat(fs vfs.FS, dir string) error {
-	f, err := fs.Open(fs.PathJoin(dir, formatName))
+// checkFormat gives the directory's format, one that this program reads, and makes a new directory one of its own.
+func checkFormat(fs vfs.FS, dir string) (int, error) {
+	n, err := readFormat(fs, dir)
 	if errors.Is(err, iofs.ErrNotExist) {
-		return writeFormat(fs, dir)
+		return formatVersion, writeFormat(fs, dir, formatVersion)
 	}
+	if err == nil && (n < oldestFormat || n > formatVersion) {
+		err = fmt.Errorf("%w: directory %s has format %d, this program reads %d: use the program that wrote it, or a newer one", graph.ErrVersion, dir, n, formatVersion)
+	}
+	return n, err
+}
+
+func readFormat(fs vfs.FS, dir string) (int, error) {
+	f, err := fs.Open(fs.PathJoin(dir, formatName))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, 256))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	version, found := strings.CutPrefix(strings.TrimSpace(string(text)), formatHead)
 	n, err := strconv.Atoi(version)
 	if !found || err != nil {
-		return fmt.Errorf("%w: %s is not a format file of this program", graph.ErrVersion, fs.PathJoin(dir, formatName))
+		return 0, fmt.Errorf("%w: %s is not a format file of this program", graph.ErrVersion, fs.PathJoin(dir, formatName))
 	}
-	if n != formatVersion {
-		return fmt.Errorf("%w: directory %s has format %d, this program reads %d: use the program that wrote it, or a newer one", graph.ErrVersion, dir, n, formatVersion)
-	}
-	return nil
+	return n, nil
 }
 
-func writeFormat(fs vfs.FS, dir string) error {
+func writeFormat(fs vfs.FS, dir string, version int) error {
 	f, err := fs.Create(fs.PathJoin(dir, formatNewName), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "%s%d\n", formatHead, formatVersion)
+	_, err = fmt.Fprintf(f, "%s%d\n", formatHead, version)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -35,6 +36,9 @@ type Options struct {
 	KeepChanges int
 	// CacheBytes bounds the block cache; 0 means DefaultCacheBytes.
 	CacheBytes int64
+	// Salvage is for finding and saving what can be read of a store with damaged files: these are then errors of
+	// the reads that meet them and do not stop the store. It is not for going on with such a store.
+	Salvage bool
 
 	memTableBytes uint64 // small in tests, so that files change hands often
 }
@@ -70,16 +74,20 @@ func (o Options) withDefaults() Options {
 type Store struct {
 	options Options
 	dir     string
-	db      *pebble.DB
-	lock    io.Closer
-	failure *failure
-	write   *pebble.WriteOptions
+	// upgraded says what Open did about an older format.
+	upgraded string
+	db       *pebble.DB
+	lock     io.Closer
+	failure  *failure
+	write    *pebble.WriteOptions
 
-	mu       sync.Mutex
-	tenants  map[graph.TenantID]*tenant
-	inFlight sync.WaitGroup // entered under mu while not closed
-	closed   bool
-	closing  chan struct{}
+	mu          sync.Mutex
+	tenants     map[graph.TenantID]*tenant
+	inFlight    sync.WaitGroup // entered under mu while not closed
+	closed      bool
+	closing     chan struct{}
+	backups     atomic.Int64 // ever begun
+	corruptions atomic.Int64 // ever met
 	// open ends when the store closes, for what runs beside the calls.
 	open context.Context
 	shut context.CancelFunc
@@ -98,28 +106,30 @@ type tenant struct {
 	commits  int
 	learning bool
 
-	mu    sync.Mutex
-	moved chan struct{} // closed and replaced when a commit has become visible
+	mu      sync.Mutex
+	moved   chan struct{} // closed and replaced when a commit has become visible
+	syncing chan struct{} // closed when the commit in flight is durable; nil where there is none
 }
 
-// Open opens the store in dir and creates it where there is none. Errors: graph.ErrInUse where a process has
-// it open; graph.ErrVersion where the directory holds something else or another format; the storage's own.
+// Open opens the store in dir and creates it where there is none. A directory of an older format is upgraded, see
+// Upgraded. Errors: graph.ErrInUse where a process has it open; graph.ErrVersion where the directory holds
+// something else or a newer format; the storage's own.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	dir, err := plainPath(o.FS, dir)
 	if err != nil {
 		return nil, err
 	}
-	lock, err := prepare(o.FS, dir)
+	lock, notice, err := prepare(o, dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening store: %w", err)
+		return nil, fmt.Errorf("opening store: %w", cannotWrite(o.FS, dir, err))
 	}
 	s := &Store{
-		options: o, dir: dir, lock: lock, failure: newFailure(), write: pebble.Sync,
+		options: o, dir: dir, upgraded: notice, lock: lock, failure: newFailure(), write: pebble.Sync,
 		tenants: map[graph.TenantID]*tenant{}, closing: make(chan struct{}),
 	}
 	s.open, s.shut = context.WithCancel(context.Background())
-	if err := s.openPebble(); err != nil {
+	if err := s.openPebble(pebbleName); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening store in %s: %w", dir, err), lock.Close())
 	}
 	if err := markCreated(o.FS, dir); err != nil {
@@ -128,9 +138,10 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// openPebble gives up as soon as a write fails. Pebble would try again for ever (a full disk, while it flushes
-// what it recovered); its goroutines stand still from then on and nothing more reaches the directory.
-func (s *Store) openPebble() error {
+// openPebble opens the engine's files of that name. It gives up as soon as a write fails. Pebble would try again
+// for ever (a full disk, while it flushes what it recovered); its goroutines stand still from then on and nothing
+// more reaches the directory.
+func (s *Store) openPebble(name string) error {
 	type opened struct {
 		db  *pebble.DB
 		err error
@@ -144,7 +155,7 @@ func (s *Store) openPebble() error {
 			}
 			done <- o
 		}()
-		o.db, o.err = pebble.Open(s.options.FS.PathJoin(s.dir, pebbleName), s.pebbleOptions())
+		o.db, o.err = pebble.Open(s.options.FS.PathJoin(s.dir, name), s.pebbleOptions())
 	}()
 	select {
 	case o := <-done:
@@ -158,13 +169,14 @@ func (s *Store) openPebble() error {
 func (s *Store) pebbleOptions() *pebble.Options {
 	log := pebbleLog{s.failure, s.options.Log}
 	o := &pebble.Options{
-		FS: failStopFS{s.options.FS, s.failure}, Logger: log, CacheSize: s.options.CacheBytes,
+		FS: s.sparing(failStopFS{s.options.FS, s.failure}), Logger: log, CacheSize: s.options.CacheBytes,
 		FormatMajorVersion: pebble.FormatColumnarBlocks,
 		MemTableSize:       s.options.memTableBytes, MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold: 4, L0StopWritesThreshold: 24,
+		DisableTableStats: s.options.Salvage, DisableAutomaticCompactions: s.options.Salvage,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { log.Errorf("background: %v", err) },
-			DataCorruption:  func(i pebble.DataCorruptionInfo) { s.failure.set(fmt.Errorf("corruption: %v", i)) },
+			DataCorruption:  s.corrupted,
 		},
 	}
 	for i := range o.Levels {
@@ -225,6 +237,38 @@ func (t *tenant) movedChan() <-chan struct{} {
 	return t.moved
 }
 
+// beginSync says that what is about to become visible is not durable yet; endSync says that it is.
+func (t *tenant) beginSync() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.syncing = make(chan struct{})
+}
+
+func (t *tenant) endSync() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.syncing)
+	t.syncing = nil
+}
+
+// awaitSync waits until all that was visible when it was called is durable.
+func (t *tenant) awaitSync(ctx context.Context, s *Store) error {
+	t.mu.Lock()
+	syncing := t.syncing
+	t.mu.Unlock()
+	if syncing == nil {
+		return nil
+	}
+	select {
+	case <-syncing:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.failure.done:
+		return s.failure.err()
+	}
+}
+
 func (t *tenant) announce() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -232,9 +276,17 @@ func (t *tenant) announce() {
 	t.moved = make(chan struct{})
 }
 
-// commit makes the batch durable and visible. On an error the outcome is open and the store has failed. It
-// runs apart because Pebble does not come back from a write that cannot be done.
+// commit makes the batch durable and visible. On an error the outcome is open and the store has failed.
 func (s *Store) commit(b *pebble.Batch) error {
+	if err := s.apart(func() error { return s.db.Apply(b, s.write) }); err != nil {
+		return err
+	}
+	return s.failure.err()
+}
+
+// apart waits for work that writes, or for the store to fail: Pebble does not come back from a write that cannot
+// be done.
+func (s *Store) apart(work func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -242,18 +294,19 @@ func (s *Store) commit(b *pebble.Batch) error {
 				s.failure.set(fmt.Errorf("storage engine: %v", p))
 			}
 		}()
-		done <- s.db.Apply(b, s.write)
+		done <- work()
 	}()
 	select {
 	case err := <-done:
-		if err == nil {
-			err = s.failure.err()
-		}
 		return err
 	case <-s.failure.done:
 		return s.failure.err()
 	}
 }
+
+// Upgraded says, for the user, what Open did where the directory had an older format: which, and where the store
+// as it was is kept. Empty where it had not.
+func (s *Store) Upgraded() string { return s.upgraded }
 
 // Ready implements graph.Store.
 func (s *Store) Ready(ctx context.Context) error {
