@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/clew-security/clew/correlate"
@@ -21,25 +22,62 @@ import (
 	"github.com/clew-security/clew/resolvers"
 )
 
-// newHandler is the whole HTTP face of a development service.
-func newHandler(store graph.Store, log *slog.Logger) http.Handler {
+// newHandler is the whole HTTP face of a development service; ready says whether it can answer, more adds routes.
+func newHandler(store graph.Store, ready func(context.Context) error, log *slog.Logger, more ...func(*http.ServeMux)) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", resolvers.Handler(resolvers.Config{
-		Store:  store,
-		View:   func(*http.Request) graph.View { return graph.View{Tenant: devTenant} },
+		Store: store,
+		View: func(r *http.Request) graph.View {
+			return graph.View{Tenant: devTenant, AtLeast: minRevision(r.Context())}
+		},
 		Logger: log, RequestID: func(r *http.Request) string { return requestID(r.Context()) },
 	}))
 	mux.Handle("/ingest/{format}", ingestHandler{store, correlate.New(correlate.DefaultSettings()), log, ingestIdle})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := store.Ready(r.Context()); err != nil {
+		if err := ready(r.Context()); err != nil {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = io.WriteString(w, "ready\n")
 	})
+	for _, add := range more {
+		add(mux)
+	}
 	mux.Handle("/", explorer.Handler())
-	return withRequestID(fromHereOnly(mux))
+	return withRequestID(fromHereOnly(withMinRevision(mux)))
+}
+
+// Headers of revisions: an answer to a write says the revision that has it, and a question that says one waits
+// until what answers has seen it, whichever replica that is.
+const (
+	headerRevision    = "Clew-Revision"
+	headerMinRevision = "Clew-Min-Revision"
+)
+
+// revisionKey keys the least revision that the request's answer must show.
+type revisionKey struct{}
+
+func minRevision(ctx context.Context) graph.Revision {
+	r, _ := ctx.Value(revisionKey{}).(graph.Revision)
+	return r
+}
+
+// withMinRevision reads the revision that a question says.
+func withMinRevision(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text := r.Header.Get(headerMinRevision)
+		if text == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		n, err := strconv.ParseUint(text, 10, 63)
+		if err != nil || len(r.Header.Values(headerMinRevision)) > 1 {
+			problem(w, http.StatusBadRequest, headerMinRevision+" must be one whole number")
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), revisionKey{}, graph.Revision(n))))
+	})
 }
 
 // requestKey keys the request's id in its context.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +67,9 @@ func (h ingestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body.answering()
 	defer body.answered()
 	answer := client.Result{Summary: client.Summary(summary), Errors: rejects.first}
+	if p, atErr := h.store.Position(r.Context(), graph.View{Tenant: devTenant}); atErr == nil {
+		w.Header().Set(headerRevision, strconv.FormatUint(uint64(p.Revision), 10))
+	}
 	if err == nil {
 		writeJSON(w, http.StatusAccepted, answer)
 		return

@@ -14,64 +14,58 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clew-security/clew/graph"
-	"github.com/clew-security/clew/graph/embedded"
+	"github.com/clew-security/clew/internal/config"
 )
 
 // devTenant is the one tenant of a service without tokens.
 const devTenant graph.TenantID = "default"
 
 type serveOptions struct {
-	dev          bool
-	data, listen string
+	target
+	dev    bool
+	listen string
 }
 
 func serveCommand(s streams) *cobra.Command {
 	var o serveOptions
 	c := &cobra.Command{
-		Use:   "serve --dev --data DIR [--listen ADDRESS]",
+		Use:   "serve --dev {--data DIR | --config FILE} [--listen ADDRESS]",
 		Short: "Serve the GraphQL API, the explorer and ingest over HTTP",
 		Long: "Serve the GraphQL API, the explorer and ingest over HTTP.\n\n" +
 			"Only the development mode exists so far: with --dev nobody is asked for a token, there is one tenant,\n" +
 			"and the service listens on loopback addresses only.",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), s, o) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return serve(c.Context(), s, o, changedFlags(c, map[string]string{"listen": "listen"}))
+		},
 	}
+	o.flags(c)
 	c.Flags().BoolVar(&o.dev, "dev", false, "development mode: no tokens, one tenant, loopback only")
-	c.Flags().StringVar(&o.data, "data", "", "directory of the embedded store; made if it is not there")
 	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to listen on; port 0 picks a free one")
 	return c
 }
 
-func serve(ctx context.Context, s streams, o serveOptions) error {
+func serve(ctx context.Context, s streams, o serveOptions, flags []config.Override) error {
 	if !o.dev {
 		return usageError{errors.New("a service that others reach needs tokens, and these do not exist yet: " +
 			"run 'clew serve --dev' on this machine only")}
 	}
-	if o.data == "" {
-		return usageError{errors.New("--data DIR is missing: where is the store?")}
+	c, err := o.load(s, flags...)
+	if err != nil {
+		return err
 	}
-	listener, err := listenLoopback(o.listen)
+	listener, err := listenLoopback(c.Listen)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	store, err := openStore(o.data)
+	log := slog.New(c.Log.Handler(s.err))
+	a, err := assemble(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	log := slog.New(slog.NewTextHandler(s.err, nil))
 	printAddresses(s.out, listener.Addr())
-	return errors.Join(serveHTTP(ctx, listener, newHandler(store, log), log), store.Close())
-}
-
-// openStore opens the embedded store, with an error that says what to do.
-func openStore(dir string) (graph.Store, error) {
-	store, err := embedded.Open(dir, embedded.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the store: %w", err)
-	}
-	return store, nil
+	return errors.Join(serveHTTP(ctx, listener, a.handler(), log), a.close())
 }
 
 // listenLoopback listens on a loopback address and refuses every other: without tokens whoever reaches the

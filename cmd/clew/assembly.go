@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	exporter "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/topology"
+	"github.com/clew-security/clew/internal/config"
+)
+
+// assembly is a configured store with all that stands around it.
+type assembly struct {
+	store  graph.Store
+	record record
+	log    *slog.Logger
+	routes []func(*http.ServeMux)
+	ready  func(context.Context) error
+
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+	ends  []func() error // in the order in which they were begun
+}
+
+// assemble opens the store and puts in order what stands before it: record, cache, hints. What runs beside
+// begins, and ends with close.
+func assemble(ctx context.Context, c config.Config, log *slog.Logger) (s *assembly, err error) {
+	s = &assembly{log: log}
+	ctx, s.stop = context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	meter, err := s.serveMetrics(c.Metrics.Listen)
+	if err != nil {
+		return s, err
+	}
+	if s.record, err = s.openServed(ctx, c, meter); err != nil {
+		return s, err
+	}
+	s.store = s.record
+	s.ends = append(s.ends, func() error { return s.store.Close() })
+	if s.store, err = withCache(s.store, c, meter); err != nil {
+		s.store = s.record
+		return s, err
+	}
+	s.ready = s.store.Ready
+	s.beside(func() { keepPruned(ctx, s.store, devTenant, c, log) })
+	if c.Store.Kind == config.StoreNeo4j {
+		return s, s.replicate(ctx, c, meter)
+	}
+	return s, nil
+}
+
+// replicate follows what other replicas write, and tells them of what is written here.
+func (s *assembly) replicate(ctx context.Context, c config.Config, meter metric.Meter) error {
+	m, err := topology.NewMetrics(meter)
+	if err != nil {
+		return err
+	}
+	t, err := follow(ctx, s.record, c, m)
+	if err != nil {
+		return err
+	}
+	s.ends = append(s.ends, t.Close)
+	store := s.store
+	s.ready = func(ctx context.Context) error { return errors.Join(store.Ready(ctx), t.Ready(ctx)) }
+	client := hintClient(c, s.log)
+	if client == nil {
+		return nil
+	}
+	s.ends = append(s.ends, client.Close)
+	s.store = withHints(ctx, s.store, client)
+	s.beside(func() { heedHints(ctx, client, devTenant, t.Hint) })
+	return nil
+}
+
+// serveMetrics measures, and serves the measurements where an address says so.
+func (s *assembly) serveMetrics(address string) (metric.Meter, error) {
+	registry := prometheus.NewRegistry()
+	reader, err := exporter.New(exporter.WithRegisterer(registry))
+	if err != nil {
+		return nil, err
+	}
+	provider := sdk.NewMeterProvider(sdk.WithReader(reader))
+	s.ends = append(s.ends, func() error { return provider.Shutdown(context.Background()) })
+	if address == "" {
+		return provider.Meter("clew"), nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("metrics.listen: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10}
+	s.beside(func() { _ = server.Serve(l) }) // ends when it is closed
+	s.ends = append(s.ends, server.Close)
+	return provider.Meter("clew"), nil
+}
+
+// beside runs what close waits for.
+func (s *assembly) beside(run func()) {
+	s.tasks.Go(run)
+}
+
+// close ends what was begun, the last first. The store ends last but for the measurements.
+func (s *assembly) close() (err error) {
+	s.stop()
+	for i := len(s.ends) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.ends[i]())
+	}
+	s.tasks.Wait()
+	return err
+}
+
+// handler is the HTTP face.
+func (s *assembly) handler() http.Handler { return newHandler(s.store, s.ready, s.log, s.routes...) }

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/archive"
+)
+
+type moveOptions struct {
+	target
+	tenant, output string
+	force          bool
+}
+
+func (o *moveOptions) flags(c *cobra.Command) {
+	o.target.flags(c)
+	c.Flags().StringVar(&o.tenant, "tenant", string(devTenant), "the tenant")
+	c.Flags().StringVarP(&o.output, "output", "o", "text", "how to tell what was moved: text or json")
+}
+
+func (o moveOptions) check() error {
+	if o.output != "text" && o.output != "json" {
+		return usageError{fmt.Errorf("-o %q: use text or json", o.output)}
+	}
+	return nil
+}
+
+func exportCommand(s streams) *cobra.Command {
+	var o moveOptions
+	c := &cobra.Command{
+		Use:   "export FILE {--data DIR | --config FILE} [--tenant NAME]",
+		Short: "Write all that a store keeps of a tenant to a file",
+		Long: "Write all that a store keeps of a tenant to a file, to be imported into another store of any kind: ids,\n" +
+			"numbers, revisions and ticks stay. - is standard output; a name that ends in .gz is compressed. An embedded\n" +
+			"store must not be open in a service; for that there is 'clew backup'.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, files []string) error { return runExport(c.Context(), s, o, files[0]) },
+	}
+	o.flags(c)
+	c.Flags().BoolVar(&o.force, "force", false, "replace a file that exists")
+	return c
+}
+
+func importCommand(s streams) *cobra.Command {
+	var o moveOptions
+	c := &cobra.Command{
+		Use:   "import FILE {--data DIR | --config FILE} [--tenant NAME]",
+		Short: "Read a tenant that was exported into a store",
+		Long: "Read a tenant that 'clew export' wrote (- is standard input, compressed or not) into a store that has\n" +
+			"nothing of that tenant, and compare what it then holds with the file. Until it is done the tenant takes no\n" +
+			"writes; an import that was cut short is made again from the beginning.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, files []string) error {
+			named := c.Flags().Changed("tenant")
+			return runImport(c.Context(), s, o, named, files[0])
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+// moved is what both commands tell.
+type moved struct {
+	Tenant graph.TenantID `json:"tenant"`
+	archive.Summary
+	Digest   string         `json:"digest"`
+	Position graph.Position `json:"position"`
+}
+
+// tell prints the digest of the content beside that of the records: the first is the same for two stores of
+// equal content however they came by it, the second only where nothing at all differs.
+func tell(ctx context.Context, out io.Writer, form string, store graph.Store, m moved) (err error) {
+	view := graph.View{Tenant: m.Tenant}
+	if m.Digest, err = graph.Digest(ctx, store, view); err != nil {
+		return err
+	}
+	if m.Position, err = store.Position(ctx, view); err != nil {
+		return err
+	}
+	if form == "json" {
+		return encodeJSON(out, m)
+	}
+	_, err = fmt.Fprintf(out, "tenant %s: %d records (%d entities, %d edges, %d alerts, %d incidents)\nrecords  %s\ncontent  %s\n",
+		m.Tenant, m.Records, m.Position.Entities, m.Position.Edges, m.Position.Alerts, m.Position.Incidents, m.SHA256, m.Digest)
+	return err
+}
+
+func runExport(ctx context.Context, s streams, o moveOptions, file string) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	store, err := o.open(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	m := moved{Tenant: graph.TenantID(o.tenant)}
+	report := s.out
+	if file == "-" {
+		report = s.err
+	}
+	err = writeFile(s.out, file, o.force, func(w io.Writer) (err error) {
+		m.Summary, err = archive.Write(w, m.Tenant, store.Export(ctx, m.Tenant))
+		return err
+	})
+	if errors.Is(err, graph.ErrNotFound) {
+		return fmt.Errorf("the store has nothing of tenant %q", o.tenant)
+	}
+	if err != nil {
+		return fmt.Errorf("exporting: %w", err)
+	}
+	return tell(ctx, report, o.output, store, m)
+}
+
+// writeFile writes to a file that appears only when it is whole, or to standard output.
+func writeFile(out io.Writer, file string, force bool, write func(io.Writer) error) error {
+	if file == "-" {
+		return write(out)
+	}
+	if _, err := os.Stat(file); err == nil && !force {
+		return fmt.Errorf("%s exists: name another file, or replace it with --force", file)
+	}
+	part := file + ".partial"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	err = writeCompressed(f, strings.HasSuffix(file, ".gz"), write)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, file)
+}
+
+func writeCompressed(f io.Writer, compress bool, write func(io.Writer) error) error {
+	if !compress {
+		return write(f)
+	}
+	z := gzip.NewWriter(f)
+	return errors.Join(write(z), z.Close())
+}
+
+func runImport(ctx context.Context, s streams, o moveOptions, named bool, file string) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	in, closeIn, err := openArchive(s.in, file)
+	if err != nil {
+		return err
+	}
+	defer closeIn()
+	store, err := o.open(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	m := moved{Tenant: in.Tenant}
+	if named {
+		m.Tenant = graph.TenantID(o.tenant)
+	}
+	if err := store.Import(ctx, m.Tenant, in.Records()); err != nil {
+		return fmt.Errorf("importing: %w", err)
+	}
+	m.Summary = in.Summary()
+	again, err := archive.Summarize(store.Export(ctx, m.Tenant))
+	if err == nil && again != m.Summary {
+		err = fmt.Errorf("the store holds %d records with SHA-256 %s, the file %d with %s: do not use this copy",
+			again.Records, again.SHA256, m.Records, m.SHA256)
+	}
+	if err != nil {
+		return fmt.Errorf("comparing what was imported: %w", err)
+	}
+	return tell(ctx, s.out, o.output, store, m)
+}
+
+// openArchive opens an archive, compressed or not.
+func openArchive(stdin io.Reader, file string) (*archive.Reader, func(), error) {
+	source, done := stdin, func() {}
+	if file != "-" {
+		f, err := os.Open(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("there is no file %s", file)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		source, done = f, func() { _ = f.Close() }
+	}
+	text, err := uncompressed(source)
+	if err == nil {
+		var a *archive.Reader
+		if a, err = archive.NewReader(text); err == nil {
+			return a, done, nil
+		}
+	}
+	done()
+	return nil, nil, fmt.Errorf("%s: %w", file, err)
+}
+
+// uncompressed looks at the first bytes.
+func uncompressed(r io.Reader) (io.Reader, error) {
+	in := bufio.NewReader(r)
+	if magic, _ := in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		return gzip.NewReader(in)
+	}
+	return in, nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/topology"
+	"github.com/clew-security/clew/graph/traverse"
+	"github.com/clew-security/clew/internal/config"
+)
+
+// follow keeps this replica's picture of the tenant fresh by the store's changes, and tells whether it is.
+func follow(ctx context.Context, store graph.Store, c config.Config, m *topology.Metrics) (*topology.Topology[traverse.Description], error) {
+	return topology.Follow(ctx, store, devTenant, topology.Options[traverse.Description]{
+		Describe: func(e graph.Entity) traverse.Description {
+			return traverse.Description{Name: e.DisplayName(), Criticality: traverse.CriticalityOf(e)}
+		},
+		Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m,
+	})
+}
+
+// movedChannel is where replicas tell each other that a tenant has moved. It is a hint: a replica that hears
+// nothing polls, and one that hears lies polls once too often.
+const movedChannel = "clew:moved"
+
+// hinting is a store that tells other replicas of its commits.
+type hinting struct {
+	graph.Store
+	client redis.UniversalClient
+	queue  chan graph.TenantID
+}
+
+// withHints tells others of what is committed through the store, until ctx ends. What cannot be told soon is not.
+func withHints(ctx context.Context, store graph.Store, client redis.UniversalClient) graph.Store {
+	h := hinting{store, client, make(chan graph.TenantID, 16)}
+	go func() {
+		for {
+			select {
+			case tenant := <-h.queue:
+				_ = client.Publish(ctx, movedChannel, string(tenant)).Err() // replicas poll anyway
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return h
+}
+
+// Apply implements graph.Writer.
+func (h hinting) Apply(ctx context.Context, tenant graph.TenantID, b graph.Batch) (graph.Receipt, error) {
+	r, err := h.Store.Apply(ctx, tenant, b)
+	if err == nil {
+		select {
+		case h.queue <- tenant:
+		default:
+		}
+	}
+	return r, err
+}
+
+// heedHints calls moved when another replica says that the tenant has moved, until ctx ends.
+func heedHints(ctx context.Context, client redis.UniversalClient, tenant graph.TenantID, moved func()) {
+	sub := client.Subscribe(ctx, movedChannel)
+	defer sub.Close()
+	for {
+		m, err := sub.ReceiveMessage(ctx) // connects again by itself
+		if ctx.Err() != nil || errors.Is(err, redis.ErrClosed) {
+			return
+		}
+		if err == nil && graph.TenantID(m.Payload) == tenant {
+			moved()
+		}
+	}
+}
+
+// hintClient connects to the configured Redis; nil where none is.
+func hintClient(c config.Config, log *slog.Logger) redis.UniversalClient {
+	if c.Cache.Kind != config.CacheRedis {
+		return nil
+	}
+	r, err := redisOptions(c)
+	if err != nil {
+		log.Warn("replicas poll without hints", "error", err)
+		return nil
+	}
+	o := r.Connect
+	o.DialTimeout, o.WriteTimeout = r.Timeout, r.Timeout
+	return redis.NewUniversalClient(&o)
+}
