@@ -287,7 +287,7 @@ func TestWrongCallsSayWhatToDo(t *testing.T) {
 		{exitFailed, "no such file", []string{"ingest", "absent.json", "--data", "s"}},
 		{exitFailed, "is a directory", []string{"ingest", ".", "--data", "s"}},
 		{exitUsage, "needs tokens", []string{"serve", "--data", "s"}},
-		{exitUsage, "--data DIR is missing", []string{"serve", "--dev"}},
+		{exitUsage, "Name it with --data DIR or --config FILE", []string{"serve", "--dev"}},
 		{exitUsage, "not a loopback address", []string{"serve", "--dev", "--data", "s", "--listen", "0.0.0.0:0"}},
 		{exitUsage, "not a loopback address", []string{"serve", "--dev", "--data", "s", "--listen", ":8080"}},
 		{exitUsage, "not a loopback address", []string{"demo", "--listen", "192.0.2.1:80"}},

@@ -14,14 +14,23 @@ import (
 
 var update = flag.Bool("update", false, "record the goldens anew")
 
-// digest of all batches, in order.
+// digest of all that the batches say, in order; field by field, so that it does not change with the contract.
 func digest(t *testing.T, o Options) string {
 	t.Helper()
 	h := sha256.New()
 	enc := json.NewEncoder(h)
-	for b := range Batches(o) {
-		if err := enc.Encode(b); err != nil {
+	write := func(fields ...any) {
+		if err := enc.Encode(fields); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for b := range Batches(o) {
+		write(b.Key, b.Actor, b.Cause)
+		for _, e := range b.Entities {
+			write(e.Keys, e.Properties, e.ObservedAt, e.Source)
+		}
+		for _, e := range b.Edges {
+			write(e.Kind, e.From, e.To, e.FirstSeen, e.LastSeen, e.EndedAt, e.Source, e.Inferred, e.Observation)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -31,7 +40,7 @@ func TestTheSameOptionsGiveTheSameEstate(t *testing.T) {
 	golden := filepath.Join("testdata", "tiny.sha256")
 	got := digest(t, Tiny())
 	if *update {
-		if err := os.WriteFile(golden, []byte(got+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(golden, []byte(got+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
