@@ -9,6 +9,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/embedded"
+	"github.com/clew-security/clew/graph/neo4j"
 	"github.com/clew-security/clew/internal/realserver"
 )
 
@@ -18,10 +19,9 @@ const (
 	warmUpTenant   graph.TenantID = "fabrikam"
 )
 
-// contestants lists who is measured, the base of the ratios among them. graph/neo4j gets its line here:
-// {"neo4j store", func(b *testing.B) *contestant { … ofStore(b, store, server) }}.
+// contestants lists who is measured, the base of the ratios among them.
 func contestants() []func(*testing.B) *contestant {
-	return []func(*testing.B) *contestant{openByHand, openEmbedded}
+	return []func(*testing.B) *contestant{openByHand, openNeo4j, openEmbedded}
 }
 
 // contestant commits batches.
@@ -43,6 +43,20 @@ func openEmbedded(b *testing.B) *contestant {
 	}
 	b.Cleanup(func() { _ = s.Close() })
 	return ofStore("embedded", s, []int{os.Getpid()}, []string{dir})
+}
+
+func openNeo4j(b *testing.B) *contestant {
+	server, pids, dirs := neo4jFor(b)
+	o := neo4j.Options{URI: server.URL, User: server.User, Password: server.Password}
+	if _, _, err := neo4j.Migrate(b.Context(), o); err != nil {
+		b.Fatal(err)
+	}
+	s, err := neo4j.Open(b.Context(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return ofStore("neo4j store", s, pids, dirs)
 }
 
 // ofStore measures any graph.Store.
