@@ -55,7 +55,7 @@ func byFrom(a, b *graph.Edge) int {
 type update[D any] struct {
 	p  *picture[D]
 	by *edit
-	// drafts are the nodes that change, each copied once.
+	// drafts are the nodes that change, each copied once; only their followers may be changed in place.
 	drafts  map[graph.ID]*node[D]
 	aliases map[graph.ID]graph.ID // zero to remove
 	// held are the edges that the picture has at the nodes that are replaced; nil once read again.
@@ -86,6 +86,7 @@ func (u *update[D]) draft(id graph.ID) *node[D] {
 		n = &node[D]{id: id}
 		if old, there := u.p.nodes.get(id); there {
 			*n = *old
+			n.followers = slices.Clone(old.followers)
 		}
 		u.drafts[id] = n
 	}
@@ -137,11 +138,11 @@ func (u *update[D]) follow(n *node[D], to graph.ID) {
 	}
 	if !n.sameAs.IsZero() {
 		old := u.draft(n.sameAs)
-		old.followers = slices.DeleteFunc(slices.Clone(old.followers), func(f graph.ID) bool { return f == n.id })
+		old.followers = slices.DeleteFunc(old.followers, func(f graph.ID) bool { return f == n.id })
 	}
 	if !to.IsZero() {
 		now := u.draft(to)
-		now.followers = append(slices.Clone(now.followers), n.id)
+		now.followers = append(now.followers, n.id)
 	}
 	n.sameAs = to
 }

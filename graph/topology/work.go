@@ -26,7 +26,7 @@ type limits struct {
 	batch int
 }
 
-var usualLimits = limits{nodes: 512, degree: 50_000, fold: 100_000, rounds: 4, turn: 1000, batch: 10_000}
+var usualLimits = limits{nodes: 512, degree: 50_000, fold: 100_000, rounds: 4, turn: 5000, batch: 10_000}
 
 // errSlow ends a call of the source that took longer than Options.Timeout.
 var errSlow = errors.New("source gave nothing within the timeout")
@@ -189,23 +189,23 @@ func (p *plan) inward(k graph.EdgeKind) bool { return slices.Contains(p.in, k) }
 
 // choose has edges read at From, but for kinds of which the dirty nodes have far fewer coming in than going out.
 func (w *work[D]) choose() *plan {
-	balance, total := map[graph.EdgeKind]int{}, 0
-	nodes := w.held()
-	for _, n := range nodes {
-		total += len(n.out)
-	}
-	if total <= w.options.limits.turn {
-		return &plan{}
-	}
+	turn, nodes := w.options.limits.turn, w.held()
+	balance, most := map[graph.EdgeKind]int{}, 0
 	for _, n := range nodes {
 		for _, e := range n.out {
 			balance[e.Kind]++
+			most = max(most, balance[e.Kind])
 		}
+	}
+	if most <= turn { // hubs of edges that come in are not even looked at
+		return &plan{}
+	}
+	for _, n := range nodes {
 		for _, e := range n.in {
 			balance[e.Kind]--
 		}
 	}
-	return planFor(balance, w.options.limits.turn)
+	return planFor(balance, turn)
 }
 
 func planFor(balance map[graph.EdgeKind]int, turn int) *plan {

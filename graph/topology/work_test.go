@@ -82,7 +82,7 @@ func TestAHubIsNotReadWholeForEveryEdgeItGets(t *testing.T) {
 		s := openStore(t, 0)
 		defer s.Close()
 		var all graph.Batch
-		for n := range 1500 {
+		for n := range 5001 {
 			u, d := at(n)
 			b := logon(t, u, d)
 			all.Entities, all.Edges = append(all.Entities, b.Entities...), append(all.Edges, b.Edges...)
@@ -91,7 +91,7 @@ func TestAHubIsNotReadWholeForEveryEdgeItGets(t *testing.T) {
 		c := count(s)
 		f := byHand(t, c, Options[string]{})
 		clear(c.calls)
-		u, d := at(2000)
+		u, d := at(6000)
 		apply(t, s, logon(t, u, d))
 		must(0, f.advance(context.Background()))(t)
 		if n := c.calls["edge"]; n != 1 {
