@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -173,10 +174,11 @@ func syncDirectory(name string) error {
 
 // messageOf is the text of a service's error.
 func messageOf(body []byte) string {
-	_, text, found := strings.Cut(string(body), `"message":"`)
-	text, _, _ = strings.Cut(text, `"}`)
-	if !found {
-		text = string(body[:min(len(body), 200)])
+	var answer struct {
+		Error struct{ Message string } `json:"error"`
 	}
-	return plain(strings.TrimSpace(text))
+	if json.Unmarshal(body, &answer) != nil || answer.Error.Message == "" {
+		return plain(strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), 200)]), "?")))
+	}
+	return plain(answer.Error.Message)
 }

@@ -61,7 +61,7 @@ func demo(ctx context.Context, s streams, o demoOptions) error {
 		defer os.RemoveAll(temporary)
 		dir = temporary
 	}
-	store, err := openStore(dir)
+	store, err := openStore(dir, s.err)
 	if err != nil {
 		return err
 	}

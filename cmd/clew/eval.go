@@ -122,7 +122,7 @@ func correlateFiles(ctx context.Context, s streams, o evalOptions) ([]graph.Aler
 		return nil, err
 	}
 	defer closeAll()
-	store, err := openStore(dir)
+	store, err := openStore(dir, s.err)
 	if err != nil {
 		return nil, err
 	}

@@ -22,17 +22,18 @@ import (
 )
 
 type ingestOptions struct {
-	format, data, url, output, rejects string
-	strict                             bool
+	target
+	format, url, output, rejects string
+	strict                       bool
 }
 
 func ingestCommand(s streams) *cobra.Command {
 	var o ingestOptions
 	c := &cobra.Command{
-		Use:   "ingest FILE… {--data DIR | --url URL}",
+		Use:   "ingest FILE… {--data DIR | --config FILE | --url URL}",
 		Short: "Read alerts and assets from files into a store or a running service",
 		Long: "Read alerts and assets from files (JSON, NDJSON, a JSON array or an OData page, gzip or not; - is\n" +
-			"standard input) into an embedded store or a running service. The same file twice adds nothing.\n\n" +
+			"standard input) into a store or a running service. The same file twice adds nothing.\n\n" +
 			"Formats: " + formatNames() + ". A record that cannot be taken is named with file, line and reason and\n" +
 			"goes to the reject file; the rest goes in. A reject file, mended or not, can be read again (format auto).\n\n" +
 			"The exit code is 0 even where records were rejected; it is 1 with --strict at the first reject, and\n" +
@@ -42,7 +43,7 @@ func ingestCommand(s streams) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&o.format, "format", ingest.Auto, "format of the files: "+formatNames())
-	f.StringVar(&o.data, "data", "", "directory of the embedded store; made if it is not there")
+	o.target.flags(c)
 	f.StringVar(&o.url, "url", "", "address of a running service, such as http://127.0.0.1:8080")
 	f.StringVarP(&o.output, "output", "o", "text", "how to print the summary: text or json")
 	f.StringVar(&o.rejects, "rejects", "", "file for records that cannot be taken, made or replaced when there is one\n"+
@@ -58,14 +59,14 @@ func formatNames() string {
 func (o ingestOptions) check() error {
 	_, known := ingest.Formats()[o.format]
 	switch {
-	case (o.data == "") == (o.url == ""):
-		return errors.New("give either --data DIR or --url URL")
+	case (o.data == "" && o.config == "") == (o.url == ""):
+		return errors.New("give either --data DIR or --url URL, or --config FILE for the configured store")
 	case !known:
 		return fmt.Errorf("no format %q: use %s", o.format, formatNames())
 	case o.output != "text" && o.output != "json":
 		return fmt.Errorf("-o %q: use text or json", o.output)
 	case o.url != "" && o.strict:
-		return errors.New("--strict needs --data: a service takes what it can and names the rest")
+		return errors.New("--strict needs a store: a service takes what it can and names the rest")
 	}
 	return checkAddress(o.url)
 }
@@ -101,7 +102,7 @@ func runIngest(ctx context.Context, s streams, o ingestOptions, files []string) 
 	if o.url != "" {
 		run = ingestOver
 	}
-	summary, err := run(ctx, o, inputs, rejects, bar)
+	summary, err := run(ctx, s, o, inputs, rejects, bar)
 	bar.done()
 	if closeErr := rejects.close(); err == nil {
 		err = closeErr
@@ -181,8 +182,8 @@ func (f *lazyFile) close() {
 	}
 }
 
-func ingestInto(ctx context.Context, o ingestOptions, inputs []ingest.Input, rejects io.Writer, bar *progress) (ingest.Summary, error) {
-	store, err := openStore(o.data)
+func ingestInto(ctx context.Context, s streams, o ingestOptions, inputs []ingest.Input, rejects io.Writer, bar *progress) (ingest.Summary, error) {
+	store, err := o.open(ctx, s)
 	if err != nil {
 		return ingest.Summary{}, err
 	}
@@ -196,7 +197,7 @@ func ingestInto(ctx context.Context, o ingestOptions, inputs []ingest.Input, rej
 }
 
 // ingestOver sends the files to a service, one request each.
-func ingestOver(ctx context.Context, o ingestOptions, inputs []ingest.Input, rejects io.Writer, bar *progress) (ingest.Summary, error) {
+func ingestOver(ctx context.Context, _ streams, o ingestOptions, inputs []ingest.Input, rejects io.Writer, bar *progress) (ingest.Summary, error) {
 	c, sum := &client.Client{Base: o.url}, ingest.Summary{}
 	for _, in := range inputs {
 		result, err := c.Ingest(ctx, o.format, &meter{Reader: in.Reader, bar: bar})

@@ -43,10 +43,11 @@ func (e usageError) Unwrap() error { return e.error }
 func run(args []string, s streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), heeded()...)
 	defer stop()
-	context.AfterFunc(ctx, func() {
+	ended := context.AfterFunc(ctx, func() {
 		signal.Ignore(syscall.SIGHUP) // a terminal that closes sends it more than once
 		stop()
 	})
+	defer ended() // a run that ended by itself leaves the process's signals, and its children's, as they were
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pipe := &brokenPipe{stop: cancel}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -57,7 +58,11 @@ func (t target) open(ctx context.Context, s streams) (record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openRecord(ctx, c, slog.New(c.Log.Handler(s.err)), nil)
+	store, err := openRecord(ctx, c, slog.New(c.Log.Handler(s.err)), nil)
+	if e, ok := store.(*embedded.Store); ok && err == nil {
+		tellUpgrade(s.err, e)
+	}
+	return store, err
 }
 
 // openRecord opens the store of record, with an error that says what to do.
@@ -87,12 +92,13 @@ func openEmbedded(c config.Config, log *slog.Logger) (*embedded.Store, error) {
 	return store, nil
 }
 
-// openStore opens an embedded store, with an error that says what to do.
-func openStore(dir string) (graph.Store, error) {
+// openStore opens an embedded store, with an error that says what to do, and says where it was upgraded.
+func openStore(dir string, say io.Writer) (graph.Store, error) {
 	store, err := embedded.Open(dir, embedded.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
+	tellUpgrade(say, store)
 	return store, nil
 }
 
