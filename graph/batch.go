@@ -141,32 +141,39 @@ type Receipt struct {
 
 // Validate checks what can be checked without the store. The error wraps ErrInvalid or ErrBatchTooLarge.
 func (b Batch) Validate() error {
+	_, err := b.Check()
+	return err
+}
+
+// Check is Validate that also gives the ids of the entity observations, in their order.
+func (b Batch) Check() ([]ID, error) {
 	if err := b.checkSize(); err != nil {
-		return err
+		return nil, err
 	}
-	ids := make(map[ID]bool, len(b.Entities))
+	all, ids := make([]ID, len(b.Entities)), make(map[ID]bool, len(b.Entities))
 	for i, e := range b.Entities {
-		if err := e.check(); err != nil {
-			return fmt.Errorf("%w: entity %d: %v", ErrInvalid, i, err)
+		all[i] = e.ID()
+		if err := e.check(all[i]); err != nil {
+			return nil, fmt.Errorf("%w: entity %d: %v", ErrInvalid, i, err)
 		}
-		ids[e.ID()] = true
+		ids[all[i]] = true
 	}
 	for i, e := range b.Edges {
 		if err := e.check(ids); err != nil {
-			return fmt.Errorf("%w: edge %d (%s): %v", ErrInvalid, i, e.Kind, err)
+			return nil, fmt.Errorf("%w: edge %d (%s): %v", ErrInvalid, i, e.Kind, err)
 		}
 	}
 	for i, a := range b.Alerts {
 		if err := a.check(ids); err != nil {
-			return fmt.Errorf("%w: alert %d: %v", ErrInvalid, i, err)
+			return nil, fmt.Errorf("%w: alert %d: %v", ErrInvalid, i, err)
 		}
 	}
 	for i, c := range b.Incidents {
 		if err := c.Check(); err != nil {
-			return fmt.Errorf("%w: incident change %d: %v", ErrInvalid, i, err)
+			return nil, fmt.Errorf("%w: incident change %d: %v", ErrInvalid, i, err)
 		}
 	}
-	return b.checkRest()
+	return all, b.checkRest()
 }
 
 func (b Batch) checkRest() error {

@@ -73,8 +73,7 @@ func depth(v []byte) int {
 	return most
 }
 
-func (o EntityObservation) check() error {
-	id := o.ID()
+func (o EntityObservation) check(id ID) error {
 	if id.IsZero() {
 		return errors.New("no key")
 	}

@@ -64,38 +64,62 @@ func (o EntityObservation) Facts() Facts {
 
 // canonicalValue compacts a JSON value; ok is false for one that says nothing.
 func canonicalValue(v json.RawMessage) (json.RawMessage, bool) {
-	var b bytes.Buffer
-	if json.Compact(&b, v) != nil {
+	if bytes.ContainsAny(v, " \t\r\n") {
+		var b bytes.Buffer
+		if json.Compact(&b, v) != nil {
+			return nil, false
+		}
+		v = b.Bytes()
+	} else if !json.Valid(v) {
 		return nil, false
 	}
-	switch b.String() {
+	switch string(v) {
 	case "null", `""`, "[]", "{}":
 		return nil, false
 	}
-	return b.Bytes(), true
+	return slices.Clone(v), true
 }
 
 // Merge returns the join of both: keys and sources are united, the widest times kept, and of each property
 // the value with the later instant (ties: the greater bytes) wins.
+//
+// What both hold may be shared with the result: facts are not changed in place.
 func (f Facts) Merge(g Facts) Facts {
-	out := Facts{
-		Keys:       slices.Concat(f.Keys, g.Keys),
-		Properties: maps.Clone(f.Properties),
+	return Facts{
+		Keys:       union(f.Keys, g.Keys, CompareKeys),
+		Properties: newest(f.Properties, g.Properties),
 		FirstSeen:  EarlierKnown(f.FirstSeen, g.FirstSeen),
 		LastSeen:   Later(f.LastSeen, g.LastSeen),
-		Sources:    slices.Concat(f.Sources, g.Sources),
+		Sources:    union(f.Sources, g.Sources, strings.Compare),
 	}
-	slices.SortFunc(out.Keys, CompareKeys)
-	out.Keys = slices.Compact(out.Keys)
-	slices.Sort(out.Sources)
-	out.Sources = slices.Compact(out.Sources)
-	if out.Properties == nil {
-		out.Properties = map[string]Property{}
+}
+
+// union joins two sorted sets.
+func union[T comparable](a, b []T, compare func(T, T) int) []T {
+	if !slices.ContainsFunc(b, func(v T) bool { return !slices.Contains(a, v) }) {
+		return a
 	}
-	for name, p := range g.Properties {
-		if old, ok := out.Properties[name]; !ok || p.newer(old) {
-			out.Properties[name] = p
+	out := slices.Concat(a, b)
+	slices.SortFunc(out, compare)
+	return slices.Compact(out)
+}
+
+// newest takes of each property the one that counts.
+func newest(a, b map[string]Property) map[string]Property {
+	out, own := a, false
+	for name, p := range b {
+		if old, ok := out[name]; ok && !p.newer(old) {
+			continue
 		}
+		if !own {
+			if out, own = maps.Clone(a), true; out == nil {
+				out = make(map[string]Property, len(b))
+			}
+		}
+		out[name] = p
+	}
+	if out == nil {
+		out = map[string]Property{}
 	}
 	return out
 }

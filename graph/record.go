@@ -36,7 +36,7 @@ func (h HomeRecord) Check() error {
 		}
 	}
 	o := EntityObservation{Keys: h.Facts.Keys}
-	return errors.Join(o.check(), checkTexts(h.Facts.Sources...), checkTimes(times...))
+	return errors.Join(o.check(h.ID), checkTexts(h.Facts.Sources...), checkTimes(times...))
 }
 
 // Check refuses what no observation can have left.

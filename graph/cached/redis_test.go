@@ -236,7 +236,7 @@ func TestAReadOnlyRedisStillServesWhatItHas(t *testing.T) {
 	if err := p.raw.ConfigSet(t.Context(), "replica-serve-stale-data", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.raw.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+	if err := p.raw.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	for range 12 {
@@ -247,7 +247,7 @@ func TestAReadOnlyRedisStillServesWhatItHas(t *testing.T) {
 		return p.m1.sum(t, "clew.cache.redis.failures", "operation", "set", "reason", "refused") > 0
 	})
 	p.stillServes(t)
-	if err := p.raw.SlaveOf(t.Context(), "no", "one").Err(); err != nil {
+	if err := p.raw.ReplicaOf(t.Context(), "no", "one").Err(); err != nil {
 		t.Fatal(err)
 	}
 	p.recovers(t)

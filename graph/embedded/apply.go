@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -16,7 +15,8 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 		return graph.Receipt{}, err
 	}
 	defer s.leave()
-	if err := errors.Join(id.Check(), b.Validate()); err != nil {
+	p, err := rules.Prepare(id, b)
+	if err != nil {
 		return graph.Receipt{}, err
 	}
 	t := s.tenant(id)
@@ -25,7 +25,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	}
 	defer t.giveTurn()
 	c := s.newTx(ctx, id, b.Decide != nil || b.Expire != nil)
-	receipt, wrote, err := rules.Commit(ctx, c, id, b, rules.Settings{Wall: c.wall, KeepChanges: s.options.KeepChanges, Memory: t.memory})
+	receipt, wrote, err := rules.Commit(ctx, c, id, p, rules.Settings{Wall: c.wall, KeepChanges: s.options.KeepChanges, Memory: t.memory})
 	if err != nil || !wrote {
 		return receipt, err
 	}

@@ -59,7 +59,7 @@ func (p Problem) String() string {
 // Check reads the whole store, as of one instant, and looks whether every value can be read and every index, counter
 // and node agrees with the records. Reads and writes go on. It holds little in memory, whatever the store's size:
 // the report and what belongs to one node or one record. progress, which may be nil, is told now and then how many
-// rows were read. What is wrong is in the report; an error means that the check did not end.
+// rows were read, some of them twice. What is wrong is in the report; an error means that the check did not end.
 //
 // A damaged file is a problem, not an error. Whoever reads one stops the store, and so does Check, unless the store
 // was opened for that, see Options.Salvage: others may stop, or not open, before anything can be checked.
@@ -84,16 +84,14 @@ func (s *Store) Check(ctx context.Context, progress func(rows int64)) (r Report,
 }
 
 // corrupted hears of a damaged file. What Pebble does in the background it tries again at once and for ever (the
-// statistics of tables, a processor's whole time): from some number on each costs a moment.
+// statistics of tables), and at each time it looks for the bit that flipped, which takes long: so that this is not a
+// processor's whole time, each waits longer.
 func (s *Store) corrupted(i pebble.DataCorruptionInfo) {
 	if s.options.Salvage {
 		return
 	}
 	s.failure.set(fmt.Errorf("corruption: %v", i))
-	const free = 1000
-	if s.corruptions.Add(1) > free {
-		time.Sleep(time.Millisecond)
-	}
+	time.Sleep(time.Duration(min(s.corruptions.Add(1), 1000)) * 10 * time.Millisecond)
 }
 
 // tableNames are what a report calls the tables; another letter is none of this format's.
@@ -112,10 +110,12 @@ type checker struct {
 	rows     pebble.Reader
 	report   *Report
 	progress func(rows int64)
-	// named are the damaged files that were reported, by tenant and table of the last one.
+	// named are the damaged files that were reported, each with the tenant and table that needed it.
 	named map[string]bool
-	// faults counts reads that failed.
-	faults int64
+	// faults counts reads that failed, damage those of them that met a damaged file.
+	faults, damage int64
+	// read counts rows, again where they were read again.
+	read int64
 }
 
 func (c *checker) add(p Problem) {
@@ -125,8 +125,9 @@ func (c *checker) add(p Problem) {
 }
 
 func (c *checker) row() error {
-	if c.report.Rows++; c.report.Rows%4096 == 0 {
-		c.progress(c.report.Rows)
+	c.report.Rows++
+	if c.read++; c.read%4096 == 0 {
+		c.progress(c.read)
 		return c.ctx.Err()
 	}
 	return nil
@@ -140,6 +141,7 @@ func (c *checker) fault(p Problem, err error) error {
 	c.faults++
 	p.Text = err.Error()
 	if d := pebble.ExtractDataCorruptionInfo(err); d != nil {
+		c.damage++
 		p.File = d.Path
 		if rel, err := filepath.Rel(c.store.dir, d.Path); err == nil {
 			p.File = filepath.ToSlash(rel)
@@ -243,8 +245,8 @@ func (c *checker) first(where Problem, from, to []byte) (found []byte, err error
 func (c *checker) scan(where Problem, from, to []byte, row func(key, value []byte) (stop bool, err error)) error {
 	for {
 		behind, err := c.pass(from, to, row)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, errTooDamaged) {
+			return err
 		}
 		if err := c.fault(where, err); err != nil {
 			return err

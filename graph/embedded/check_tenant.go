@@ -21,6 +21,10 @@ type tenantCheck struct {
 	count graph.Position
 	// found counts, by table, the index rows that records want and that are there.
 	found map[table]int64
+	// damage counts what was met before this tenant.
+	damage int64
+	// circles counts claims that ran in one.
+	circles int
 }
 
 func (c *checker) tenant(id graph.TenantID) error {
@@ -35,11 +39,15 @@ func (c *checker) tenant(id graph.TenantID) error {
 		return nil
 	}
 	before := c.faults
+	t.damage = c.damage
 	for _, part := range []func() error{
 		t.homes, t.claims, t.members, t.weakKeys, t.sightings, t.reverses, t.alerts, t.alertIndexes,
 		t.incidents, t.incidentIndexes, t.changes, t.documents, t.batchKeys,
 	} {
-		if err := part(); err != nil {
+		if err := part(); errors.Is(err, errTooDamaged) {
+			t.problem(tableTenant, nil, "%d reads met damage: it was not checked further", maxDamage)
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
@@ -86,9 +94,19 @@ func keyText(t table, key []byte) string {
 	return hex.EncodeToString(clipKey(key))
 }
 
+// maxDamage bounds the reads of a tenant that meet damaged files: each makes the engine look for the bit that
+// flipped, which takes up to seconds.
+const maxDamage = 10
+
+var errTooDamaged = errors.New("too much is damaged")
+
 // unread reports a row that cannot be read.
 func (t *tenantCheck) unread(in table, key []byte, err error) error {
-	return t.c.fault(Problem{Tenant: t.tenant, Table: tableNames[in], Key: keyText(in, key)}, err)
+	err = t.c.fault(Problem{Tenant: t.tenant, Table: tableNames[in], Key: keyText(in, key)}, err)
+	if err == nil && t.c.damage-t.damage >= maxDamage {
+		err = errTooDamaged
+	}
+	return err
 }
 
 // each calls row for each row of a table whose key has the length; 0 means any. What row cannot read is reported.
@@ -164,15 +182,25 @@ func (t *tenantCheck) only(in table, length int, wanted func(key, value []byte) 
 	})
 }
 
-// maxClaims bounds the ids that are followed for one node: claims that are damaged may run in a circle.
-const maxClaims = 100_000
+// Claims that are damaged may run in a circle. maxClaims bounds the ids that are followed for one node (of claimants
+// that disagree two are enough), maxCircles the times that this is borne.
+const (
+	maxClaims  = 10_000
+	maxCircles = 20
+)
+
+var errCircle = fmt.Errorf("%w: its claims run in a circle", errDamaged)
 
 // node follows the claims.
 func (t *tenantCheck) node(id graph.ID) (graph.ID, error) {
 	n := 0
+	if t.circles >= maxCircles {
+		return id, errCircle
+	}
 	return graph.Resolve(id, func(id graph.ID) ([]graph.ID, error) {
 		if n++; n > maxClaims {
-			return nil, fmt.Errorf("%w: its claims run in a circle", errDamaged)
+			t.circles++
+			return nil, errCircle
 		}
 		return t.claimants(id)
 	})

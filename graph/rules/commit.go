@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,10 +20,31 @@ type Settings struct {
 	Memory *Memory
 }
 
+// Prepared is a batch that was checked, with what needs no store to be known.
+type Prepared struct {
+	graph.Batch
+	ids   []graph.ID // of the entities
+	facts []graph.Facts
+}
+
+// Prepare checks the batch for a tenant and works out all that needs no store, before anyone takes a lock. The
+// error is that of graph.Batch's Validate or graph.TenantID's Check.
+func Prepare(tenant graph.TenantID, b graph.Batch) (p Prepared, err error) {
+	ids, err := b.Check()
+	if err = errors.Join(tenant.Check(), err); err != nil {
+		return p, err
+	}
+	p = Prepared{b, ids, make([]graph.Facts, len(ids))}
+	for i, o := range b.Entities {
+		p.facts[i] = o.Facts()
+	}
+	return p, nil
+}
+
 // Commit works out the batch and writes it to tx. It is the whole of graph.Writer's Apply between taking the
 // tenant's lock and making durable. wrote is false where there is nothing to make durable. After an error
 // nothing of tx may be kept.
-func Commit(ctx context.Context, tx Tx, tenant graph.TenantID, b graph.Batch, s Settings) (r graph.Receipt, wrote bool, err error) {
+func Commit(ctx context.Context, tx Tx, tenant graph.TenantID, b Prepared, s Settings) (r graph.Receipt, wrote bool, err error) {
 	if b.Key != "" {
 		if at, ok, err := tx.Replayed(ctx, b.Key); ok || err != nil {
 			return graph.Receipt{Revision: at, Replayed: ok}, false, err
@@ -103,10 +125,10 @@ func newCommit(ctx context.Context, tx Tx, tenant graph.TenantID, s Settings) *c
 func (c *commit) revision() graph.Revision { return c.start.Revision + 1 }
 
 // stage is the protocol of a commit: expect, observe, decide, tick. What it writes may be nothing.
-func (c *commit) stage(b graph.Batch) error {
+func (c *commit) stage(b Prepared) error {
 	for _, step := range []func() error{
 		func() error { return c.expect(b.Expect) },
-		func() error { return c.observeEntities(b.Entities) },
+		func() error { return c.observeEntities(b.ids, b.facts) },
 		func() error { return c.resolveIdentity() },
 		func() error { return c.findFollowers() },
 		func() error { return c.observeEdges(b.Edges) },

@@ -9,14 +9,15 @@ import (
 )
 
 // observeEntities merges the observations into what is stored under their ids, each read and written once.
-func (c *commit) observeEntities(all []graph.EntityObservation) error {
-	said, order := map[graph.ID][]graph.Facts{}, []graph.ID{}
-	for _, o := range all {
-		id := o.ID()
+func (c *commit) observeEntities(ids []graph.ID, facts []graph.Facts) error {
+	said, order := make(map[graph.ID][]graph.Facts, len(ids)), make([]graph.ID, 0, len(ids))
+	for i, id := range ids {
 		if said[id] == nil {
 			order = append(order, id)
+			said[id] = facts[i : i+1 : i+1]
+		} else {
+			said[id] = append(said[id], facts[i])
 		}
-		said[id] = append(said[id], o.Facts())
 	}
 	if err := c.base.loadHomes(order); err != nil {
 		return err

@@ -28,7 +28,7 @@ const (
 
 // Safety limits, not expectations: a start takes seconds, an attempt milliseconds.
 const (
-	startLimit   = 3 * time.Minute
+	startLimit   = 5 * time.Minute
 	attemptLimit = 20 * time.Second
 	stopLimit    = time.Minute
 )
