@@ -191,7 +191,23 @@ func encodeRecord(v any) (string, error) {
 	return string(b), err
 }
 
-// decodeRecord reads JSON text; null leaves v as it is.
+// stampHead begins a stamped record.
+const stampHead = `{"seq":`
+
+// stamp puts the number of the write before the other fields of a record: a record that is being replaced may be
+// read beside the old properties of its node, and must show by itself how new it is.
+func stamp(seq int64, record string) string {
+	return stampHead + strconv.FormatInt(seq, 10) + "," + record[1:]
+}
+
+// stampOf is the number of the write that left a record.
+func stampOf(column any) int64 {
+	digits, _, _ := strings.Cut(strings.TrimPrefix(text(column), stampHead), ",")
+	seq, _ := strconv.ParseInt(digits, 10, 64)
+	return seq
+}
+
+// decodeRecord reads JSON text, stamped or not; null leaves v as it is.
 func decodeRecord(v, column any) error {
 	s, ok := column.(string)
 	if !ok {

@@ -24,7 +24,8 @@ func newReader(ctx context.Context, run runner, tenant graph.TenantID, at settle
 	return &reader{records: records{run, tenant}, ctx: ctx, at: at, latest: at.row.Clock}
 }
 
-// saw takes note of a revision met, sawSeq of the number of a write.
+// saw takes note of a revision met, sawSeq of the number of a write: a record that is being replaced may be read
+// with some of its properties old and some new.
 func (r *reader) saw(revision graph.Revision) { r.ahead = r.ahead || revision > r.at.row.Revision }
 func (r *reader) sawSeq(seq int64)            { r.ahead = r.ahead || seq > r.at.seq }
 
@@ -39,20 +40,17 @@ func (s *Store) read(ctx context.Context, v graph.View, answer func(r *reader) e
 	}
 	defer s.leave()
 	at, err := s.settled(ctx, v)
-	for range optimistic {
-		if err != nil {
-			return err
-		}
+	for attempt := 1; err == nil; attempt++ {
 		r := newReader(ctx, s.reads(), v.Tenant, at)
 		if err := answer(r); err != nil || !r.ahead {
 			return err
 		}
+		if attempt == optimistic {
+			return s.readLocked(ctx, v.Tenant, answer)
+		}
 		at, err = s.settle(ctx, v.Tenant)
 	}
-	if err != nil {
-		return err
-	}
-	return s.readLocked(ctx, v.Tenant, answer)
+	return err
 }
 
 // readLocked lets nobody write the tenant meanwhile.

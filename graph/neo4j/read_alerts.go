@@ -50,6 +50,7 @@ func (r *reader) alerts(q graph.AlertQuery, bound graph.Tick) (out graph.AlertPa
 	out.PageInfo, err = r.ask(ask, bound, func(rec *driver.Record) error {
 		a, err := decodeAlert(rec.Values[0], rec.Values[1])
 		r.saw(a.Revision)
+		r.sawSeq(stampOf(rec.Values[0]))
 		out.Items = append(out.Items, a)
 		return err
 	})

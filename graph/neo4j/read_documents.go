@@ -18,13 +18,13 @@ RETURN d.name, d.revision, d.value
 ORDER BY d.key`
 
 // documents implements graph.Reader's Documents. Keys are UTF-8, but prefix and After may be cut anywhere: the
-// server is then asked for some more.
+// server then gives more than is wanted, and is asked again from the last it gave.
 func (r *reader) documents(q graph.DocumentQuery) (out []graph.Document, err error) {
 	key := func(name string) string {
 		return documentKey(r.tenant, graph.DocumentKey{Collection: q.Collection, Key: whole(name)})
 	}
 	limit, end, after := graph.PageLimit(q.Limit), behind(key(q.Prefix)), q.After
-	for from := max(key(q.Prefix), key(after)); ; from = key(after) {
+	for from := max(key(q.Prefix), key(after)); ; {
 		found, err := r.run.query(r.ctx, scanDocuments, map[string]any{"from": from, "end": end, "limit": limit + 1})
 		if err != nil {
 			return nil, err
@@ -42,7 +42,7 @@ func (r *reader) documents(q graph.DocumentQuery) (out []graph.Document, err err
 		if len(found) <= limit {
 			return out, nil
 		}
-		after = max(after, text(found[limit].Values[0]))
+		from = key(text(found[limit].Values[0]))
 	}
 }
 

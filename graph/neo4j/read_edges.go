@@ -148,7 +148,7 @@ func (r *reader) joined(cypher string, params map[string]any, q graph.EdgeQuery)
 		return out, err
 	}
 	for _, rec := range found {
-		r.sawSeq(number(rec.Values[10]))
+		r.sawSighting(rec.Values)
 		r.saw(graph.Revision(number(rec.Values[11])))
 		if err := group(at, rec.Values); err != nil {
 			return out, err
@@ -165,6 +165,13 @@ func (r *reader) joined(cypher string, params map[string]any, q graph.EdgeQuery)
 	return out, nil
 }
 
+// sawSighting takes note of the sighting's write. One without its properties is just being written, and not shown.
+func (r *reader) sawSighting(v []any) {
+	if r.sawSeq(number(v[10])); v[2] != nil && v[4] == nil {
+		r.ahead = true
+	}
+}
+
 // group puts a sighting under the node asked about and its ends. What joining made an edge from a node to itself
 // is not shown.
 func group(at map[graph.ID]map[rules.Ends][]graph.Sighting, v []any) error {
@@ -176,7 +183,7 @@ func group(at map[graph.ID]map[rules.Ends][]graph.Sighting, v []any) error {
 		at[node] = map[rules.Ends][]graph.Sighting{}
 	}
 	other, err := idOfKey(v[1])
-	if err != nil || other.IsZero() || other == node {
+	if err != nil || other.IsZero() || other == node || v[4] == nil {
 		return err
 	}
 	s := graph.Sighting{

@@ -30,6 +30,7 @@ func (r *reader) incidents(q graph.IncidentQuery, bound graph.Tick) (out graph.I
 	out.PageInfo, err = r.ask(ask, bound, func(rec *driver.Record) error {
 		i, err := decodeIncident(rec.Values[0], rec.Values[1])
 		r.saw(i.Revision)
+		r.sawSeq(stampOf(rec.Values[0]))
 		out.Items = append(out.Items, i)
 		return err
 	})

@@ -43,14 +43,15 @@ func (r *reader) nodeOf(v []any) (e graph.Entity, err error) {
 	}
 	e.Revision = graph.Revision(number(v[2]))
 	r.saw(e.Revision)
+	r.sawSeq(stampOf(v[3]))
 	if e.Facts, err = decodeFacts(v[3]); err != nil {
 		return e, err
 	}
-	return e, unite(&e, list(v[4]))
+	return e, r.unite(&e, list(v[4]))
 }
 
 // unite adds the members and what they know.
-func unite(e *graph.Entity, members []any) error {
+func (r *reader) unite(e *graph.Entity, members []any) error {
 	for _, m := range members {
 		pair := list(m)
 		id, err := idOfKey(pair[0])
@@ -58,6 +59,7 @@ func unite(e *graph.Entity, members []any) error {
 			return err
 		}
 		e.Members = append(e.Members, id)
+		r.sawSeq(stampOf(pair[1]))
 		f, err := decodeFacts(pair[1])
 		if err != nil {
 			return err

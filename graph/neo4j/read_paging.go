@@ -34,15 +34,19 @@ func (q *question) that(condition, name string, value any) {
 func newQuestion(label string, p graph.Paging, latest graph.Tick) *question {
 	q := &question{Paging: p, label: label, with: map[string]any{}}
 	q.that("x.created <= $latest", "latest", int64(latest))
-	for property, r := range map[string]graph.TickRange{"created": p.Created, "updated": p.Updated} {
-		if r.From != 0 {
-			q.that(fmt.Sprintf("x.%[1]s >= $%[1]sFrom", property), property+"From", int64(r.From))
-		}
-		if r.Before != 0 {
-			q.that(fmt.Sprintf("x.%[1]s < $%[1]sBefore", property), property+"Before", int64(r.Before))
-		}
-	}
+	q.between("created", p.Created)
+	q.between("updated", p.Updated)
 	return q
+}
+
+// between limits a tick to the range.
+func (q *question) between(property string, r graph.TickRange) {
+	if r.From != 0 {
+		q.that(fmt.Sprintf("x.%[1]s >= $%[1]sFrom", property), property+"From", int64(r.From))
+	}
+	if r.Before != 0 {
+		q.that(fmt.Sprintf("x.%[1]s < $%[1]sBefore", property), property+"Before", int64(r.Before))
+	}
 }
 
 // listed takes the items from keys, in their order, each once.

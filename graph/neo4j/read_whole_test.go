@@ -168,3 +168,52 @@ func TestAPrefixCutInACharacterIsCutToWholeOnes(t *testing.T) {
 		}
 	}
 }
+
+func TestDocumentsBehindACutCharacterAreThoseBehindItsBytes(t *testing.T) {
+	s, tenant := open(t, migrated(t)), tenantOfTest(t)
+	var b graph.Batch
+	for _, name := range []string{"a", "ab", "b", "\uE000", "\uFFFD", "\U0001F600"} {
+		b.Documents = append(b.Documents, graph.Document{DocumentKey: graph.DocumentKey{Collection: "c", Key: name}, Value: []byte{1}})
+	}
+	mustApply(t, s, tenant, b)
+	for _, c := range []struct {
+		q    graph.DocumentQuery
+		want string
+	}{
+		{graph.DocumentQuery{After: "\xEF\xBF", Limit: 1}, "\uFFFD"},
+		{graph.DocumentQuery{After: "\xFF", Limit: 1}, ""},
+		{graph.DocumentQuery{Prefix: "\xF0\x9F", Limit: 1}, "\U0001F600"},
+		{graph.DocumentQuery{Prefix: "a\xFF", Limit: 1}, ""},
+		{graph.DocumentQuery{After: "a", Limit: 2}, "ab,b"},
+		{graph.DocumentQuery{}, "a,ab,b,\uE000,\uFFFD,\U0001F600"},
+	} {
+		c.q.Collection = "c"
+		found, err := s.Documents(context.Background(), graph.View{Tenant: tenant}, c.q)
+		var names []string
+		for _, d := range found {
+			names = append(names, d.Key)
+		}
+		if got := strings.Join(names, ","); got != c.want || err != nil {
+			t.Errorf("%+v gives %q (%v), want %q", c.q, got, err, c.want)
+		}
+	}
+}
+
+func TestAWindowBetweenMicrosecondsBeginsAtTheNextOne(t *testing.T) {
+	s, tenant := open(t, migrated(t)), tenantOfTest(t)
+	mustApply(t, s, tenant, alertNamed("1")) // active at epoch
+	for _, c := range []struct {
+		w    graph.Window
+		want int
+	}{
+		{graph.Window{From: epoch}, 1}, {graph.Window{From: epoch.Add(-1)}, 1}, {graph.Window{From: epoch.Add(1)}, 0},
+		{graph.Window{Before: epoch}, 0}, {graph.Window{Before: epoch.Add(1)}, 1}, {graph.Window{Before: epoch.Add(-1)}, 0},
+		{graph.Window{From: time.Date(-1_000_000, 1, 1, 0, 0, 0, 0, time.UTC), Before: time.Date(1_000_000, 1, 1, 0, 0, 0, 0, time.UTC)}, 1},
+		{graph.Window{From: time.Date(1_000_000, 1, 1, 0, 0, 0, 0, time.UTC)}, 0},
+	} {
+		page, err := s.Alerts(context.Background(), graph.View{Tenant: tenant}, graph.AlertQuery{Activity: c.w})
+		if len(page.Items) != c.want || err != nil {
+			t.Errorf("%v to %v shows %d alerts (%v), want %d", c.w.From, c.w.Before, len(page.Items), err, c.want)
+		}
+	}
+}

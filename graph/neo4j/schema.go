@@ -30,7 +30,8 @@ import (
 //	(:Commit {key, seq, token, receipt})  the newest commits, to tell what became of one whose answer was lost
 //	(:Schema {key: 'clew', version})
 //
-// Instants are microseconds since 1970, facts and record are JSON, revisions and ticks numbers.
+// Instants are microseconds since 1970, facts and record are JSON with the seq of their write, revisions and ticks
+// numbers.
 
 // schemaVersion is the version that this program reads and writes: the number of the last step.
 const schemaVersion = 1

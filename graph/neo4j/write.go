@@ -116,7 +116,7 @@ func (t *tx) homeRow(a rules.AtomWrite) ([]any, error) {
 		return nil, fmt.Errorf("%w: entity %s: %v", graph.ErrInvalid, a.ID, err)
 	}
 	return []any{
-		t.key(a.ID), a.ID.String(), facts, a.Facts.Keys[0].Rank(), nameOf(a.Facts), micros(a.Facts.FirstSeen), micros(a.Facts.LastSeen),
+		t.key(a.ID), a.ID.String(), stamp(t.seq+1, facts), a.Facts.Keys[0].Rank(), nameOf(a.Facts), micros(a.Facts.FirstSeen), micros(a.Facts.LastSeen),
 	}, nil
 }
 
