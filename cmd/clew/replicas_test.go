@@ -40,8 +40,8 @@ metrics: {listen: %q}
 func TestTwoReplicasOnOneDatabase(t *testing.T) {
 	database, cache := realserver.Neo4j(t, realserver.Neo4jOptions{}), realserver.Redis(t, realserver.RedisOptions{Own: true})
 	dir := t.TempDir()
-	address := freeAddress(t)
-	one, two := replicated(t, database, cache, ""), replicated(t, database, cache, address)
+	atOne, atTwo := freeAddress(t), freeAddress(t)
+	one, two := replicated(t, database, cache, atOne), replicated(t, database, cache, atTwo)
 	clew(t, dir, "serve", "--dev", "--config", one).want(t, exitFailed, "clew migrate")
 	clew(t, dir, "migrate", "--config", one).want(t, 0, "to 1")
 	clew(t, dir, "migrate", "--config", one).want(t, 0, "is at version 1")
@@ -66,14 +66,8 @@ func TestTwoReplicasOnOneDatabase(t *testing.T) {
 	if status, _ := b.do(t, "GET", "/readyz", "", nil); status != http.StatusOK {
 		t.Errorf("a replica that follows is not ready: %d", status)
 	}
-	resp, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	measured, _ := io.ReadAll(resp.Body)
-	_ = resp.Body.Close()
-	for _, name := range []string{"clew_replica_lag", "clew_cache_", "clew_neo4j_commit_duration"} {
-		if !strings.Contains(string(measured), name) {
+	for name, address := range map[string]string{"clew_neo4j_commit_duration": atOne, "clew_replica_lag": atTwo, "clew_cache_": atTwo} {
+		if !strings.Contains(measurements(t, address), name) {
 			t.Errorf("%s is not measured", name)
 		}
 	}
@@ -89,6 +83,20 @@ func TestTwoReplicasOnOneDatabase(t *testing.T) {
 	b.stop(t)
 	clew(t, dir, "export", "out.gz", "--config", one).want(t, 0, "content ")
 	clew(t, dir, "import", "out.gz", "--data", "moved").want(t, 0, "content ")
+}
+
+func measurements(t *testing.T, address string) string {
+	t.Helper()
+	resp, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // ingest gives the revision that has what was sent.
