@@ -187,6 +187,35 @@ type Paging struct {
 	Count bool
 }
 
+// Wanted is the upper bound that the read asks for, 0 for none.
+func (p Paging) Wanted() Tick {
+	if p.Updated.Before == 0 || p.Created.Before == 0 {
+		return max(p.Updated.Before, p.Created.Before)
+	}
+	return min(p.Updated.Before, p.Created.Before)
+}
+
+// Promise is what the read may promise where no clock is moved for it, because nobody else can write meanwhile;
+// 0 where it is not bounded above. See BoundClock.
+func (p Paging) Promise(wall time.Time, last Tick) Tick {
+	want := p.Wanted()
+	if want == 0 {
+		return 0
+	}
+	bound, _ := BoundClock(wall, last, want)
+	return bound
+}
+
+// Bounded limits the ranges to what a bounded read may promise; 0 limits nothing.
+func (p Paging) Bounded(bound Tick) Paging {
+	for _, r := range []*TickRange{&p.Created, &p.Updated} {
+		if bound != 0 && r.Before > bound {
+			r.Before = bound
+		}
+	}
+	return p
+}
+
 // TickRange is a span of ticks, open where 0.
 type TickRange struct {
 	From, Before Tick

@@ -10,6 +10,13 @@ func Micro(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
+// MicroNumber is an instant in microseconds since 1970, cut, as a number that grows with the time from long before
+// year 0 to long after 9999, beyond which no record can be written. A zero time is far in the past.
+func MicroNumber(t time.Time) int64 {
+	const most = 1 << 41 // seconds, near 70,000 years
+	return time.Unix(min(max(t.Unix(), -most), most), int64(t.Nanosecond())).UnixMicro()
+}
+
 // EarlierKnown is the earlier of two instants, of which a zero one is unknown.
 func EarlierKnown(a, b time.Time) time.Time {
 	if a.IsZero() || (!b.IsZero() && b.Before(a)) {

@@ -5,11 +5,12 @@ import (
 	"slices"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 // alerts implements graph.Reader's Alerts; bound is what the read may promise.
 func (v view) alerts(q graph.AlertQuery, bound graph.Tick) (graph.AlertPage, error) {
-	q.Paging = bounded(q.Paging, bound)
+	q.Paging = q.Paging.Bounded(bound)
 	f, err := v.alertFilter(q)
 	if err != nil {
 		return graph.AlertPage{}, err
@@ -100,7 +101,7 @@ func (f *alertFilter) run(prefix []byte) iter.Seq2[candidate[graph.ID], error] {
 	}
 	s := during(prefix, r)
 	s.backwards = f.q.Order.Newest()
-	return stream(func(yield func(candidate[graph.ID], error) bool) error {
+	return rules.Stream(func(yield func(candidate[graph.ID], error) bool) error {
 		return f.scan(s, func(_, value []byte) (bool, error) {
 			c, ok, err := f.candidate(value)
 			return err == nil && ok && !yield(c, nil), err

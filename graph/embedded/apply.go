@@ -29,15 +29,24 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	if err != nil || !wrote {
 		return receipt, err
 	}
-	t.beginSync()
-	if err := s.commit(c.batch); err != nil {
-		return graph.Receipt{}, err // the store has failed, and nobody reads what may not be durable
+	if err := s.commitOf(t, c.batch); err != nil {
+		return graph.Receipt{}, err
 	}
-	t.endSync()
 	t.memory.Committed()
 	t.announce()
-	s.learn(id, t)
+	s.learn(id, t.memory)
 	return receipt, nil
+}
+
+// commitOf makes a tenant's batch durable, and holds back who would read it before. After an error the store has
+// failed, and nobody reads any more. The caller has the tenant's turn.
+func (s *Store) commitOf(t *tenant, b *pebble.Batch) error {
+	t.beginSync()
+	if err := s.commit(b); err != nil {
+		return err
+	}
+	t.endSync()
+	return nil
 }
 
 // newTx starts a commit from what the directory says, never from memory: an earlier commit may have ended
@@ -51,7 +60,3 @@ func (s *Store) newTx(ctx context.Context, id graph.TenantID, staged bool) *tx {
 	}
 	return c
 }
-
-// prepared is a batch that may be read by others until it is committed; it is left to the garbage collector,
-// because whoever still reads it must not meet another commit's.
-type prepared = *pebble.Batch

@@ -175,39 +175,20 @@ func decodeSighting(observation graph.ID, v []byte) (graph.Sighting, error) {
 	return s, nil
 }
 
-// encodeChange writes the instant in microseconds and three counts, then the ids and numbers. The revision is in
-// the key.
+// encodeChange writes the instant in microseconds, then what was touched. The revision is in the key.
 func encodeChange(c graph.Change) []byte {
-	b := appendNumbers([]byte{valueVersion}, uint64(c.At.UnixMicro()), uint64(len(c.Entities)), uint64(len(c.Alerts)), uint64(len(c.Incidents)))
-	for _, ids := range [][]graph.ID{c.Entities, c.Alerts} {
-		for _, id := range ids {
-			b = append(b, id[:]...)
-		}
-	}
-	for _, i := range c.Incidents {
-		b = append(b, number(i)...)
-	}
-	return b
+	return rules.AppendTouched(appendNumbers([]byte{valueVersion}, uint64(c.At.UnixMicro())), c)
 }
 
 func decodeChange(revision graph.Revision, v []byte) (graph.Change, error) {
 	c := graph.Change{Revision: revision}
-	n, v, err := readNumbers(v, 4)
+	n, v, err := readNumbers(v, 1)
 	if err != nil {
 		return c, err
 	}
-	c.At, n = time.UnixMicro(int64(n[0])).UTC(), n[1:]
-	if n[0] > 1<<40 || n[1] > 1<<40 || n[2] > 1<<40 || uint64(len(v)) != 16*(n[0]+n[1])+8*n[2] {
+	c.At = time.UnixMicro(int64(n[0])).UTC()
+	if !rules.ReadTouched(&c, v) {
 		return c, errDamaged
-	}
-	for range n[0] {
-		c.Entities, v = append(c.Entities, readID(v)), v[16:]
-	}
-	for range n[1] {
-		c.Alerts, v = append(c.Alerts, readID(v)), v[16:]
-	}
-	for range n[2] {
-		c.Incidents, v = append(c.Incidents, readNumber[graph.IncidentID](v)), v[8:]
 	}
 	return c, nil
 }

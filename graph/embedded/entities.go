@@ -113,13 +113,3 @@ func (v view) bearing(k graph.Key) ([]graph.ID, error) {
 	}
 	return v.canonicals(claimants)
 }
-
-// Bearers implements rules.Nodes.
-func (v view) Bearers(q rules.BearerQuery) ([]graph.Bearer, error) {
-	all, err := v.bearers(q)
-	out := make([]graph.Bearer, len(all))
-	for i, b := range all {
-		out[i] = graph.Bearer{Node: b.Node, Rank: b.Rank}
-	}
-	return out, err
-}

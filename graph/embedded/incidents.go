@@ -8,7 +8,7 @@ import (
 
 // incidents implements graph.Reader's Incidents; bound is what the read may promise.
 func (v view) incidents(q graph.IncidentQuery, bound graph.Tick) (graph.IncidentPage, error) {
-	q.Paging = bounded(q.Paging, bound)
+	q.Paging = q.Paging.Bounded(bound)
 	p := pager[graph.IncidentID, graph.Incident]{
 		Paging: q.Paging, listed: q.IDs != nil, load: v.incident,
 		match: func(i graph.Incident) (bool, error) { return matchIncident(q, i), nil },

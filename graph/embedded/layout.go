@@ -97,13 +97,8 @@ func readNumber[N ~uint64 | ~int64](part []byte) N {
 	return N(binary.BigEndian.Uint64(part))
 }
 
-// instant is a time in microseconds since 1970, cut, as a number that grows with the time from long before
-// year 0 to long after 9999, beyond which no record can be written.
-func instant(t time.Time) uint64 {
-	const most = 1 << 41 // seconds, near 70,000 years
-	micros := time.Unix(min(max(t.Unix(), -most), most), int64(t.Nanosecond())).UnixMicro()
-	return uint64(micros) ^ 1<<63
-}
+// instant is graph.MicroNumber as a number without a sign, in the same order.
+func instant(t time.Time) uint64 { return uint64(graph.MicroNumber(t)) ^ 1<<63 }
 
 func readID(part []byte) graph.ID { return graph.ID(part[:16]) }
 

@@ -12,21 +12,15 @@ const learnAfter = 4
 // learnAtOnce bounds what is handed to the memory at a time.
 const learnAtOnce = 4096
 
-// learn starts reading what exists of a tenant, once. The caller has the tenant's turn.
-func (s *Store) learn(id graph.TenantID, t *tenant) {
-	t.commits++
-	if t.learning || t.commits < learnAfter || t.memory.Complete() {
+// learn starts reading what exists of a tenant when it is due.
+func (s *Store) learn(id graph.TenantID, m *rules.Memory) {
+	learner, due := m.Due(learnAfter)
+	if !due || s.enter(s.open) != nil {
 		return
 	}
-	if s.enter(s.open) != nil {
-		return
-	}
-	t.learning = true
-	learner := t.memory.Learner()
 	go func() {
 		defer s.leave()
-		// What cannot be read stays unknown, which is only slower.
-		_ = view{s.open, s.db, keysOf(id)}.teach(learner)
+		_ = view{s.open, s.db, keysOf(id)}.teach(learner) // what cannot be read stays unknown, which is only slower
 	}()
 }
 

@@ -3,7 +3,6 @@ package embedded
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -18,7 +17,7 @@ var _ graph.Mover = (*Store)(nil)
 
 // Export implements graph.Mover. The iteration holds a snapshot, and Close waits for it.
 func (s *Store) Export(ctx context.Context, tenant graph.TenantID) iter.Seq2[graph.Record, error] {
-	return stream(func(yield func(graph.Record, error) bool) error {
+	return rules.Stream(func(yield func(graph.Record, error) bool) error {
 		return s.read(ctx, graph.View{Tenant: tenant}, func(v view) error { return v.export(yield) })
 	})
 }
@@ -154,7 +153,6 @@ func (s *Store) Import(ctx context.Context, id graph.TenantID, records iter.Seq2
 		return err
 	}
 	t.memory.Forget()
-	t.learning, t.commits = false, 0
 	err := rules.Load(records, func(w rules.Writes) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -163,7 +161,7 @@ func (s *Store) Import(ctx context.Context, id graph.TenantID, records iter.Seq2
 		if err := c.Write(ctx, w); err != nil {
 			return err
 		}
-		return s.commit(c.batch)
+		return s.commitOf(t, c.batch)
 	})
 	if err == nil {
 		t.announce()
@@ -182,19 +180,16 @@ func (s *Store) clearUnfinishedImport(ctx context.Context, id graph.TenantID) er
 		return fmt.Errorf("%w: the tenant has a graph already", graph.ErrConflict)
 	}
 	b := s.db.NewBatch()
-	for t := range tables {
-		if table(t) == tableTenant {
+	for t := range tableNames {
+		if t == tableTenant {
 			continue
 		}
-		if err := deleteTable(b, v.keys.of(table(t))); err != nil {
+		if err := deleteTable(b, v.keys.of(t)); err != nil {
 			return err
 		}
 	}
 	return s.commit(b)
 }
-
-// tables is one more than the greatest letter of a table.
-const tables = 'z' + 1
 
 func deleteTable(b *pebble.Batch, prefix []byte) error {
 	return b.DeleteRange(prefix, after(prefix), nil)
@@ -204,5 +199,5 @@ func deleteTable(b *pebble.Batch, prefix []byte) error {
 func readText(b []byte) (text string, rest []byte, err error) {
 	r := factsReader{rest: b}
 	text = string(r.bytes())
-	return text, r.rest, errors.Join(r.err)
+	return text, r.rest, r.err
 }

@@ -102,24 +102,6 @@ func isBehind(p graph.Paging, tick graph.Tick) bool {
 	return tick > p.After
 }
 
-// bounded limits the ranges to what a bounded read may promise.
-func bounded(p graph.Paging, bound graph.Tick) graph.Paging {
-	for _, r := range []*graph.TickRange{&p.Created, &p.Updated} {
-		if bound != 0 && r.Before > bound {
-			r.Before = bound
-		}
-	}
-	return p
-}
-
-// wanted is the upper bound that a read asks for, 0 for none.
-func wanted(p graph.Paging) graph.Tick {
-	if p.Updated.Before == 0 || p.Created.Before == 0 {
-		return max(p.Updated.Before, p.Created.Before)
-	}
-	return min(p.Updated.Before, p.Created.Before)
-}
-
 // needed is the range of the ticks that order the page which the page can need.
 func needed(p graph.Paging) graph.TickRange {
 	r := p.Created

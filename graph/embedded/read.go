@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 // read calls answer with a snapshot of the tenant, which waits for v.AtLeast. Pebble shows a commit before it is
@@ -96,7 +97,7 @@ func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (g
 	if err := b.Set(v.keys.of(tableTenant), encodeTenant(row), nil); err != nil {
 		return 0, err
 	}
-	return bound, s.commit(b)
+	return bound, s.commitOf(t, b)
 }
 
 // Entities implements graph.Reader.
@@ -115,14 +116,14 @@ func (s *Store) Lookup(ctx context.Context, v graph.View, keys []graph.Key) (out
 // node are in memory at a time. An edge that joining made one from a node to itself is not shown. A weak key
 // that more than 1,000 weak-only nodes bear is followed to 1,000 of them.
 func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
-	return stream(func(yield func(graph.Edge, error) bool) error {
+	return rules.Stream(func(yield func(graph.Edge, error) bool) error {
 		return s.read(ctx, v, func(r view) error { return r.edges(q, yield) })
 	})
 }
 
 // Alerts implements graph.Reader.
 func (s *Store) Alerts(ctx context.Context, v graph.View, q graph.AlertQuery) (out graph.AlertPage, err error) {
-	bound, err := s.bind(ctx, v.Tenant, wanted(q.Paging))
+	bound, err := s.bind(ctx, v.Tenant, q.Paging.Wanted())
 	if err != nil {
 		return out, err
 	}
@@ -132,7 +133,7 @@ func (s *Store) Alerts(ctx context.Context, v graph.View, q graph.AlertQuery) (o
 
 // Incidents implements graph.Reader.
 func (s *Store) Incidents(ctx context.Context, v graph.View, q graph.IncidentQuery) (out graph.IncidentPage, err error) {
-	bound, err := s.bind(ctx, v.Tenant, wanted(q.Paging))
+	bound, err := s.bind(ctx, v.Tenant, q.Paging.Wanted())
 	if err != nil {
 		return out, err
 	}
@@ -154,7 +155,7 @@ func (s *Store) Position(ctx context.Context, v graph.View) (out graph.Position,
 
 // Changes implements graph.Store. The newest Options.KeepChanges are kept.
 func (s *Store) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
-	return stream(func(yield func(graph.Change, error) bool) error {
+	return rules.Stream(func(yield func(graph.Change, error) bool) error {
 		return s.read(ctx, v, func(r view) error { return r.changes(since, yield) })
 	})
 }
@@ -172,20 +173,4 @@ func (v view) changes(since graph.Revision, yield func(graph.Change, error) bool
 		c, err := decodeChange(readNumber[graph.Revision](key), value)
 		return err == nil && !yield(c, nil), err
 	})
-}
-
-// stream turns a walk into an iterator whose last item is the walk's error. It must not yield after the
-// caller has had enough, not even an error.
-func stream[T any](walk func(yield func(T, error) bool) error) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		enough := false
-		err := walk(func(item T, err error) bool {
-			enough = !yield(item, err)
-			return !enough
-		})
-		if err != nil && !enough {
-			var none T
-			yield(none, err)
-		}
-	}
 }

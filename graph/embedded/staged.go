@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 // Staged implements rules.Tx.
@@ -18,14 +19,7 @@ func (s stagedReader) view(ctx context.Context, v graph.View) (view, error) {
 	return view{ctx, s.t.batch, keysOf(v.Tenant)}, ctx.Err()
 }
 
-func (s stagedReader) bound(p graph.Paging) graph.Tick {
-	want := wanted(p)
-	if want == 0 {
-		return 0
-	}
-	bound, _ := graph.BoundClock(s.t.wall, s.t.row.Clock, want)
-	return bound
-}
+func (s stagedReader) bound(p graph.Paging) graph.Tick { return p.Promise(s.t.wall, s.t.row.Clock) }
 
 // Entities implements graph.Reader.
 func (s stagedReader) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
@@ -47,7 +41,7 @@ func (s stagedReader) Lookup(ctx context.Context, v graph.View, keys []graph.Key
 
 // Edges implements graph.Reader.
 func (s stagedReader) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
-	return stream(func(yield func(graph.Edge, error) bool) error {
+	return rules.Stream(func(yield func(graph.Edge, error) bool) error {
 		r, err := s.view(ctx, v)
 		if err != nil {
 			return err

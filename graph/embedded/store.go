@@ -101,10 +101,8 @@ var _ graph.Store = (*Store)(nil)
 // tenant is what is kept in memory of one tenant: nothing that the directory does not say better.
 type tenant struct {
 	turn chan struct{} // holds one token; who has it writes
-	// memory, commits and learning belong to who has the turn.
-	memory   *rules.Memory
-	commits  int
-	learning bool
+	// memory belongs to who has the turn.
+	memory *rules.Memory
 
 	mu      sync.Mutex
 	moved   chan struct{} // closed and replaced when a commit has become visible

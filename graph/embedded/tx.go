@@ -6,14 +6,17 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/rules"
 )
 
 // tx implements rules.Tx: base reads what was committed, batch takes what is written.
 type tx struct {
-	base   view
-	batch  prepared
+	base view
+	// batch is left to the garbage collector: whoever still reads it must not meet another commit's.
+	batch  *pebble.Batch
 	tenant graph.TenantID
 	wall   time.Time
 	// row is the tenant's record as written last.
@@ -75,7 +78,7 @@ func (t *tx) Claimants(ctx context.Context, ids []graph.ID) ([][]graph.ID, error
 
 // Bearers implements rules.Records.
 func (t *tx) Bearers(ctx context.Context, all []rules.BearerQuery) ([][]rules.Bearer, error) {
-	return each(ctx, all, t.base.bearers)
+	return each(ctx, all, t.base.Bearers)
 }
 
 // Sightings implements rules.Records.
@@ -334,8 +337,8 @@ func (t *tx) writeRest(w rules.Writes) error {
 	return nil
 }
 
-// bearers lists who bears a weak key.
-func (v view) bearers(q rules.BearerQuery) (out []rules.Bearer, err error) {
+// Bearers implements rules.Nodes.
+func (v view) Bearers(q rules.BearerQuery) (out []rules.Bearer, err error) {
 	s := span{lower: v.keys.of(tableWeak, q.Key[:], []byte{byte(q.Least)}), upper: v.keys.of(tableWeak, q.Key[:], []byte{byte(q.Most)})}
 	err = v.scan(s, func(key, _ []byte) (bool, error) {
 		b := rules.Bearer{Home: readID(key[17:]), Rank: int(key[16])}

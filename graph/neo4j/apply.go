@@ -38,7 +38,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 		return graph.Receipt{}, err
 	}
 	t.learn(now)
-	s.learn(id, t)
+	s.learn(id, t.memory)
 	s.meters.commits.Record(ctx, time.Since(began).Seconds())
 	return receipt, nil
 }

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 var errDamaged = errors.New("a stored record is damaged")
@@ -149,13 +150,6 @@ func timeOf(v any) time.Time {
 	return time.Time{}
 }
 
-// instant is a time in microseconds since 1970, clamped so that it grows with the time from long before year 0
-// to long after 9999, beyond which no record can be written. A zero time is far in the past.
-func instant(t time.Time) int64 {
-	const most = 1 << 41 // seconds, near 70,000 years
-	return time.Unix(min(max(t.Unix(), -most), most), int64(t.Nanosecond())).UnixMicro()
-}
-
 // text, number and truth read a column that may be null.
 func text(v any) string   { s, _ := v.(string); return s }
 func number(v any) int64  { n, _ := v.(int64); return n }
@@ -247,22 +241,9 @@ func sightingOf(p map[string]any) (graph.Sighting, error) {
 // changeVersion leads the blob of a change; another one is refused, not guessed at.
 const changeVersion = 1
 
-// encodeChange writes the version, the instant in microseconds, three counts, then ids and numbers. The revision
-// is in the key.
+// encodeChange writes the version, the instant in microseconds, then what was touched. The revision is in the key.
 func encodeChange(c graph.Change) []byte {
-	b := binary.AppendVarint([]byte{changeVersion}, c.At.UnixMicro())
-	for _, n := range []int{len(c.Entities), len(c.Alerts), len(c.Incidents)} {
-		b = binary.AppendUvarint(b, uint64(n))
-	}
-	for _, ids := range [][]graph.ID{c.Entities, c.Alerts} {
-		for _, id := range ids {
-			b = append(b, id[:]...)
-		}
-	}
-	for _, i := range c.Incidents {
-		b = binary.BigEndian.AppendUint64(b, uint64(i))
-	}
-	return b
+	return rules.AppendTouched(binary.AppendVarint([]byte{changeVersion}, c.At.UnixMicro()), c)
 }
 
 // decodeChange reads what encodeChange wrote.
@@ -278,25 +259,9 @@ func decodeChange(revision graph.Revision, b []byte) (c graph.Change, err error)
 	if size <= 0 {
 		return c, errDamaged
 	}
-	c.At, b = time.UnixMicro(at).UTC(), b[1+size:]
-	var n [3]uint64
-	for i := range n {
-		if n[i], size = binary.Uvarint(b); size <= 0 || n[i] > 1<<40 {
-			return c, errDamaged
-		}
-		b = b[size:]
-	}
-	if uint64(len(b)) != 16*(n[0]+n[1])+8*n[2] {
+	c.At = time.UnixMicro(at).UTC()
+	if !rules.ReadTouched(&c, b[1+size:]) {
 		return c, errDamaged
-	}
-	for range n[0] {
-		c.Entities, b = append(c.Entities, graph.ID(b[:16])), b[16:]
-	}
-	for range n[1] {
-		c.Alerts, b = append(c.Alerts, graph.ID(b[:16])), b[16:]
-	}
-	for range n[2] {
-		c.Incidents, b = append(c.Incidents, graph.IncidentID(binary.BigEndian.Uint64(b))), b[8:]
 	}
 	return c, nil
 }

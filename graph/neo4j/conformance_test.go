@@ -12,83 +12,20 @@ import (
 	"github.com/clew-security/clew/graph/graphtest"
 )
 
-// apart is a store of which all tenants have a prefix, so that one server serves many subjects.
-type apart struct {
-	store  *Store
+// apartReader reads with the names that the suite knows: all tenants have a prefix.
+type apartReader struct {
+	graph.Reader
 	prefix graph.TenantID
 }
 
-var _ graph.Store = apart{}
-
-func (a apart) name(t graph.TenantID) graph.TenantID {
+func (a apartReader) name(t graph.TenantID) graph.TenantID {
 	if t == "" {
 		return t
 	}
 	return a.prefix + t
 }
 
-func (a apart) view(v graph.View) graph.View { v.Tenant = a.name(v.Tenant); return v }
-
-func (a apart) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
-	return a.store.Entities(ctx, a.view(v), q)
-}
-
-func (a apart) Lookup(ctx context.Context, v graph.View, keys []graph.Key) ([][]graph.ID, error) {
-	return a.store.Lookup(ctx, a.view(v), keys)
-}
-
-func (a apart) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
-	return a.store.Edges(ctx, a.view(v), q)
-}
-
-func (a apart) Alerts(ctx context.Context, v graph.View, q graph.AlertQuery) (graph.AlertPage, error) {
-	return a.store.Alerts(ctx, a.view(v), q)
-}
-
-func (a apart) Incidents(ctx context.Context, v graph.View, q graph.IncidentQuery) (graph.IncidentPage, error) {
-	return a.store.Incidents(ctx, a.view(v), q)
-}
-
-func (a apart) Documents(ctx context.Context, v graph.View, q graph.DocumentQuery) ([]graph.Document, error) {
-	return a.store.Documents(ctx, a.view(v), q)
-}
-
-func (a apart) Position(ctx context.Context, v graph.View) (graph.Position, error) {
-	return a.store.Position(ctx, a.view(v))
-}
-
-func (a apart) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
-	return a.store.Changes(ctx, a.view(v), since)
-}
-
-func (a apart) Apply(ctx context.Context, t graph.TenantID, b graph.Batch) (graph.Receipt, error) {
-	if b.Decide != nil {
-		b.Decide = apartDecider{b.Decide, t, a.prefix}
-	}
-	return a.store.Apply(ctx, a.name(t), b)
-}
-
-func (a apart) Ready(ctx context.Context) error { return a.store.Ready(ctx) }
-func (a apart) Close() error                    { return a.store.Close() }
-
-// apartDecider hands the decider the name of its tenant that the suite knows.
-type apartDecider struct {
-	graph.Decider
-	tenant, prefix graph.TenantID
-}
-
-func (d apartDecider) Decide(ctx context.Context, r graph.Reader, v graph.View, delta graph.Delta) ([]graph.IncidentChange, error) {
-	v.Tenant = d.tenant
-	return d.Decider.Decide(ctx, apartReader{r, d.prefix}, v, delta)
-}
-
-// apartReader is the staged reader with the names that the suite knows.
-type apartReader struct {
-	graph.Reader
-	prefix graph.TenantID
-}
-
-func (a apartReader) view(v graph.View) graph.View { v.Tenant = a.prefix + v.Tenant; return v }
+func (a apartReader) view(v graph.View) graph.View { v.Tenant = a.name(v.Tenant); return v }
 
 func (a apartReader) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
 	return a.Reader.Entities(ctx, a.view(v), q)
@@ -118,6 +55,39 @@ func (a apartReader) Position(ctx context.Context, v graph.View) (graph.Position
 	return a.Reader.Position(ctx, a.view(v))
 }
 
+// apart is a store of which all tenants have a prefix, so that one server serves many subjects.
+type apart struct {
+	apartReader
+	store *Store
+}
+
+var _ graph.Store = apart{}
+
+func (a apart) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
+	return a.store.Changes(ctx, a.view(v), since)
+}
+
+func (a apart) Apply(ctx context.Context, t graph.TenantID, b graph.Batch) (graph.Receipt, error) {
+	if b.Decide != nil {
+		b.Decide = apartDecider{b.Decide, t, a.prefix}
+	}
+	return a.store.Apply(ctx, a.name(t), b)
+}
+
+func (a apart) Ready(ctx context.Context) error { return a.store.Ready(ctx) }
+func (a apart) Close() error                    { return a.store.Close() }
+
+// apartDecider hands the decider the name of its tenant that the suite knows.
+type apartDecider struct {
+	graph.Decider
+	tenant, prefix graph.TenantID
+}
+
+func (d apartDecider) Decide(ctx context.Context, r graph.Reader, v graph.View, delta graph.Delta) ([]graph.IncidentChange, error) {
+	v.Tenant = d.tenant
+	return d.Decider.Decide(ctx, apartReader{r, d.prefix}, v, delta)
+}
+
 // subject is an empty database as far as its own tenants go.
 type subject struct {
 	options Options
@@ -132,7 +102,7 @@ func (s subject) Open(t graphtest.TB, clock func() time.Time) graph.Store {
 	if err != nil {
 		t.Fatalf("opening: %v", err)
 	}
-	return apart{store, s.prefix}
+	return apart{apartReader{store, s.prefix}, store}
 }
 
 var (

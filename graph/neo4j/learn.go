@@ -16,15 +16,12 @@ import (
 // read what a tenant has, so that later ones need not ask for what is not there.
 const learnAfter = 16
 
-// learn starts reading what exists of a tenant, once after each time something was forgotten. The caller has the
-// tenant's turn.
-func (s *Store) learn(id graph.TenantID, t *tenant) {
-	t.commits++
-	if t.learning || t.commits < learnAfter || t.memory.Complete() || s.enter(s.open) != nil {
+// learn starts reading what exists of a tenant when it is due.
+func (s *Store) learn(id graph.TenantID, m *rules.Memory) {
+	learner, due := m.Due(learnAfter)
+	if !due || s.enter(s.open) != nil {
 		return
 	}
-	t.learning = true
-	learner := t.memory.Learner()
 	go func() {
 		defer s.leave()
 		_ = s.teach(s.open, id, learner) // what cannot be read stays unknown, which is only slower

@@ -25,16 +25,9 @@ const exportTime = 6 * time.Hour
 
 // Export implements graph.Mover. While it runs it has the tenant's lock: writers wait.
 func (s *Store) Export(ctx context.Context, id graph.TenantID) iter.Seq2[graph.Record, error] {
-	return func(yield func(graph.Record, error) bool) {
-		enough := false
-		err := s.export(ctx, id, func(r graph.Record) bool {
-			enough = !yield(r, nil)
-			return !enough
-		})
-		if err != nil && !enough {
-			yield(graph.Record{}, err)
-		}
-	}
+	return rules.Stream(func(yield func(graph.Record, error) bool) error {
+		return s.export(ctx, id, func(r graph.Record) bool { return yield(r, nil) })
+	})
 }
 
 func (s *Store) export(ctx context.Context, id graph.TenantID, yield func(graph.Record) bool) error {
@@ -289,7 +282,6 @@ func (s *Store) Import(ctx context.Context, id graph.TenantID, records iter.Seq2
 	}
 	defer t.giveTurn()
 	t.memory.Forget()
-	t.commits, t.learning = 0, false
 	if err := s.clearUnfinished(ctx, id); err != nil {
 		return err
 	}

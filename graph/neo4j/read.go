@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/rules"
 )
 
 // reader reads one tenant: as committed, or with a commit in the making upon it. It lives for one call, which is
@@ -84,9 +85,11 @@ func (s *Store) Lookup(ctx context.Context, v graph.View, keys []graph.Key) (out
 // show what is committed while the iteration runs.
 func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	if q.Nodes == nil {
-		return stream(func(yield func(graph.Edge, error) bool) error { return s.allEdges(ctx, v, q, yield) })
+		return rules.Stream(func(yield func(graph.Edge, error) bool) error {
+			return s.beside(ctx, v, func(r *reader) error { return r.allEdges(q, yield) })
+		})
 	}
-	return stream(func(yield func(graph.Edge, error) bool) error {
+	return rules.Stream(func(yield func(graph.Edge, error) bool) error {
 		for part := range chunks(q.Nodes, edgeChunk) {
 			var found []graph.Edge
 			q.Nodes = part
@@ -99,7 +102,8 @@ func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter
 	})
 }
 
-func (s *Store) allEdges(ctx context.Context, v graph.View, q graph.EdgeQuery, yield func(graph.Edge, error) bool) error {
+// beside calls answer once: it may show what is committed while it runs.
+func (s *Store) beside(ctx context.Context, v graph.View, answer func(r *reader) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -108,7 +112,7 @@ func (s *Store) allEdges(ctx context.Context, v graph.View, q graph.EdgeQuery, y
 	if err != nil {
 		return err
 	}
-	return newReader(ctx, s.reads(), v.Tenant, at).allEdges(q, yield)
+	return answer(newReader(ctx, s.reads(), v.Tenant, at))
 }
 
 // Alerts implements graph.Reader.
@@ -133,7 +137,7 @@ func (s *Store) Incidents(ctx context.Context, v graph.View, q graph.IncidentQue
 
 // bound is what a read may promise; 0 where it is not bounded above.
 func (s *Store) bound(ctx context.Context, v graph.View, p graph.Paging) (graph.Tick, error) {
-	want := wanted(p)
+	want := p.Wanted()
 	if want == 0 {
 		return 0, nil
 	}
@@ -158,33 +162,9 @@ func (s *Store) Position(ctx context.Context, v graph.View) (out graph.Position,
 
 // Changes implements graph.Store. The newest Options.KeepChanges are kept.
 func (s *Store) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
-	return stream(func(yield func(graph.Change, error) bool) error {
-		if err := s.enter(ctx); err != nil {
-			return err
-		}
-		defer s.leave()
-		at, err := s.settled(ctx, v)
-		if err != nil {
-			return err
-		}
-		return newReader(ctx, s.reads(), v.Tenant, at).changes(since, yield)
+	return rules.Stream(func(yield func(graph.Change, error) bool) error {
+		return s.beside(ctx, v, func(r *reader) error { return r.changes(since, yield) })
 	})
-}
-
-// stream turns a walk into an iterator whose last item is the walk's error. It must not yield after the caller
-// has had enough, not even an error.
-func stream[T any](walk func(yield func(T, error) bool) error) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		enough := false
-		err := walk(func(item T, err error) bool {
-			enough = !yield(item, err)
-			return !enough
-		})
-		if err != nil && !enough {
-			var none T
-			yield(none, err)
-		}
-	}
 }
 
 func yieldAll[T any](all []T, yield func(T, error) bool) (more bool) {

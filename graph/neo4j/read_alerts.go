@@ -37,7 +37,7 @@ CALL {%s
 
 // alerts implements graph.Reader's Alerts; bound is what the read may promise.
 func (r *reader) alerts(q graph.AlertQuery, bound graph.Tick) (out graph.AlertPage, err error) {
-	q.Paging = bounded(q.Paging, bound)
+	q.Paging = q.Paging.Bounded(bound)
 	ask := newQuestion("Alert", q.Paging, r.latest)
 	oneOf(ask, "x.severity", "severities", q.Severities)
 	oneOf(ask, "x.status", "statuses", q.Statuses)

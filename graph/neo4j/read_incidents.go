@@ -11,7 +11,7 @@ import (
 
 // incidents implements graph.Reader's Incidents; bound is what the read may promise.
 func (r *reader) incidents(q graph.IncidentQuery, bound graph.Tick) (out graph.IncidentPage, err error) {
-	q.Paging = bounded(q.Paging, bound)
+	q.Paging = q.Paging.Bounded(bound)
 	ask := newQuestion("Incident", q.Paging, r.latest)
 	oneOf(ask, "x.severity", "severities", q.Severities)
 	oneOf(ask, "x.status", "statuses", q.Statuses)

@@ -106,7 +106,7 @@ func (q *question) active(w graph.Window) {
 
 // notBefore is the first microsecond not before the instant: what is kept is cut to microseconds.
 func notBefore(t time.Time) int64 {
-	m := instant(t)
+	m := graph.MicroNumber(t)
 	if time.UnixMicro(m).Before(t) {
 		m++
 	}
@@ -166,22 +166,4 @@ func (r *reader) count(q *question, most int) (int, error) {
 		return 0, err
 	}
 	return int(number(found[0].Values[0])), nil
-}
-
-// bounded limits the ranges to what a bounded read may promise.
-func bounded(p graph.Paging, bound graph.Tick) graph.Paging {
-	for _, r := range []*graph.TickRange{&p.Created, &p.Updated} {
-		if bound != 0 && r.Before > bound {
-			r.Before = bound
-		}
-	}
-	return p
-}
-
-// wanted is the upper bound that a read asks for, 0 for none.
-func wanted(p graph.Paging) graph.Tick {
-	if p.Updated.Before == 0 || p.Created.Before == 0 {
-		return max(p.Updated.Before, p.Created.Before)
-	}
-	return min(p.Updated.Before, p.Created.Before)
 }

@@ -14,7 +14,7 @@ import (
 type nodes struct {
 	r        *reader
 	entities map[graph.ID]graph.Entity // zero for what is no node
-	bearers  map[rules.BearerQuery][]graph.Bearer
+	bearers  map[rules.BearerQuery][]rules.Bearer
 	// lacking counts the answers that were not there, wanted and asked are the questions.
 	lacking int
 	wanted  map[graph.ID]bool
@@ -23,7 +23,7 @@ type nodes struct {
 
 func newNodes(r *reader) *nodes {
 	return &nodes{
-		r: r, entities: map[graph.ID]graph.Entity{}, bearers: map[rules.BearerQuery][]graph.Bearer{},
+		r: r, entities: map[graph.ID]graph.Entity{}, bearers: map[rules.BearerQuery][]rules.Bearer{},
 		wanted: map[graph.ID]bool{}, asked: map[rules.BearerQuery]bool{},
 	}
 }
@@ -39,7 +39,7 @@ func (n *nodes) Entity(id graph.ID) (graph.Entity, bool, error) {
 }
 
 // Bearers implements rules.Nodes.
-func (n *nodes) Bearers(q rules.BearerQuery) ([]graph.Bearer, error) {
+func (n *nodes) Bearers(q rules.BearerQuery) ([]rules.Bearer, error) {
 	found, ok := n.bearers[q]
 	if !ok {
 		n.lacking++
@@ -94,17 +94,9 @@ func (n *nodes) load() error {
 		return err
 	}
 	for i, q := range queries {
-		n.bearers[q] = asNodes(bearers[i])
+		n.bearers[q] = bearers[i]
 	}
 	clear(n.wanted)
 	clear(n.asked)
 	return nil
-}
-
-func asNodes(all []rules.Bearer) []graph.Bearer {
-	out := make([]graph.Bearer, len(all))
-	for i, b := range all {
-		out[i] = graph.Bearer{Node: b.Node, Rank: b.Rank}
-	}
-	return out
 }

@@ -30,14 +30,7 @@ func (s staged) reader(ctx context.Context, v graph.View) (*reader, error) {
 	return r, ctx.Err()
 }
 
-func (s staged) bound(p graph.Paging) graph.Tick {
-	want := wanted(p)
-	if want == 0 {
-		return 0
-	}
-	bound, _ := graph.BoundClock(s.wall, s.row().Clock, want)
-	return bound
-}
+func (s staged) bound(p graph.Paging) graph.Tick { return p.Promise(s.wall, s.row().Clock) }
 
 // Entities implements graph.Reader.
 func (s staged) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
@@ -59,7 +52,7 @@ func (s staged) Lookup(ctx context.Context, v graph.View, keys []graph.Key) ([][
 
 // Edges implements graph.Reader.
 func (s staged) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
-	return stream(func(yield func(graph.Edge, error) bool) error {
+	return rules.Stream(func(yield func(graph.Edge, error) bool) error {
 		r, err := s.reader(ctx, v)
 		if err != nil {
 			return err

@@ -60,6 +60,21 @@ func find[A any](ctx context.Context, r records, cypher string, ids []graph.ID, 
 	return out, err
 }
 
+// placed answers questions by records that a key names: answer reads one, of which the first column is the
+// question's place.
+func placed[Q, A any](ctx context.Context, r records, cypher string, all []Q, key func(Q) string, answer func(q Q, v []any) (A, error)) ([]A, error) {
+	out, rows := make([]A, len(all)), make([]any, len(all))
+	for i, q := range all {
+		rows[i] = []any{i, key(q)}
+	}
+	err := r.each(ctx, cypher, rows, nil, func(v []any) (err error) {
+		i := number(v[0])
+		out[i], err = answer(all[i], v)
+		return err
+	})
+	return out, err
+}
+
 const readHomes = `
 UNWIND $rows AS k
 MATCH (h:Entity {key: k})
@@ -277,15 +292,10 @@ RETURN q[0], i.record, i.revision`
 
 // Incidents implements rules.Records.
 func (r records) Incidents(ctx context.Context, ids []graph.IncidentID) ([]graph.Incident, error) {
-	out, rows := make([]graph.Incident, len(ids)), make([]any, len(ids))
-	for i, id := range ids {
-		rows[i] = []any{i, numberKey(r.tenant, id)}
-	}
-	err := r.each(ctx, readIncidents, rows, nil, func(v []any) (err error) {
-		out[number(v[0])], err = decodeIncident(v[1], v[2])
-		return err
+	key := func(id graph.IncidentID) string { return numberKey(r.tenant, id) }
+	return placed(ctx, r, readIncidents, ids, key, func(_ graph.IncidentID, v []any) (graph.Incident, error) {
+		return decodeIncident(v[1], v[2])
 	})
-	return out, err
 }
 
 const readDocuments = `
@@ -295,14 +305,8 @@ RETURN q[0], d.revision, d.value`
 
 // Documents implements rules.Records.
 func (r records) Documents(ctx context.Context, keys []graph.DocumentKey) ([]graph.Document, error) {
-	out, rows := make([]graph.Document, len(keys)), make([]any, len(keys))
-	for i, k := range keys {
-		rows[i] = []any{i, documentKey(r.tenant, k)}
-	}
-	err := r.each(ctx, readDocuments, rows, nil, func(v []any) error {
-		i := number(v[0])
-		out[i] = graph.Document{DocumentKey: keys[i], Revision: graph.Revision(number(v[1])), Value: octets(v[2])}
-		return nil
+	key := func(k graph.DocumentKey) string { return documentKey(r.tenant, k) }
+	return placed(ctx, r, readDocuments, keys, key, func(k graph.DocumentKey, v []any) (graph.Document, error) {
+		return graph.Document{DocumentKey: k, Revision: graph.Revision(number(v[1])), Value: octets(v[2])}, nil
 	})
-	return out, err
 }

@@ -162,8 +162,6 @@ type tenant struct {
 	// memory answers for the database as it was after write number memorySeq; whoever has the turn uses it.
 	memory    *rules.Memory
 	memorySeq int64
-	commits   int // since something was forgotten
-	learning  bool
 
 	mu    sync.Mutex
 	known settled
@@ -195,7 +193,7 @@ func (t *tenant) takeTurn(ctx context.Context) error {
 func (t *tenant) remembered(seq int64) *rules.Memory {
 	if t.memorySeq != seq {
 		t.memory.Forget()
-		t.memorySeq, t.commits, t.learning = seq, 0, false
+		t.memorySeq = seq
 	}
 	return t.memory
 }

@@ -66,11 +66,3 @@ func (l *layer) has(h uint64) bool {
 	}
 	return true
 }
-
-// bytes is the memory that the filter takes.
-func (f *filter) bytes() (n int) {
-	for _, l := range f.layers {
-		n += len(l.blocks) * 64
-	}
-	return n
-}

@@ -80,7 +80,8 @@ func (m *memo) claimantsOf(id graph.ID) ([]graph.ID, error) {
 	return one(m.ctx, m.claimants, id, m.records.Claimants)
 }
 
-func (m *memo) bearersOf(q BearerQuery) ([]Bearer, error) {
+// Bearers implements Nodes.
+func (m *memo) Bearers(q BearerQuery) ([]Bearer, error) {
 	return one(m.ctx, m.bearers, q, m.records.Bearers)
 }
 
@@ -121,18 +122,4 @@ func (m *memo) unite(e *graph.Entity) error {
 		}
 	}
 	return nil
-}
-
-// Bearers lists, as nodes, who bears a weak key.
-func (m *memo) Bearers(q BearerQuery) ([]graph.Bearer, error) {
-	all, err := m.bearersOf(q)
-	return asNodes(all), err
-}
-
-func asNodes(all []Bearer) []graph.Bearer {
-	out := make([]graph.Bearer, len(all))
-	for i, b := range all {
-		out[i] = graph.Bearer{Node: b.Node, Rank: b.Rank}
-	}
-	return out
 }

@@ -21,6 +21,8 @@ type Memory struct {
 	seen       filter
 	complete   bool
 	epoch      int // counts what was forgotten
+	commits    int // since then
+	learning   bool
 	pending    []Writes
 }
 
@@ -33,6 +35,7 @@ func (m *Memory) Forget() {
 	defer m.mu.Unlock()
 	m.young, m.old, m.seen, m.complete, m.pending = map[graph.ID]Home{}, nil, filter{}, false, nil
 	m.epoch++
+	m.commits, m.learning = 0, false
 }
 
 // Committed takes in what the last Commit wrote; to be called when that is durable.
@@ -45,6 +48,7 @@ func (m *Memory) Committed() {
 		}
 	}
 	m.pending = nil
+	m.commits++
 }
 
 // Complete reports whether the filter holds all that exists.
@@ -72,6 +76,18 @@ func (m *Memory) Learner() Learner {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return Learner{m, m.epoch}
+}
+
+// Due begins, once after each time something was forgotten, when so many commits were made since and it is not
+// known what exists: by then it pays to read it.
+func (m *Memory) Due(after int) (l Learner, due bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.learning || m.complete || m.commits < after {
+		return l, false
+	}
+	m.learning = true
+	return Learner{m, m.epoch}, true
 }
 
 // Learn takes in a part of what exists. last says that with it all parts are in. It reports whether more is of

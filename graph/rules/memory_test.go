@@ -35,6 +35,14 @@ func TestTheFilterForgetsNothing(t *testing.T) {
 	t.Logf("%d false answers in %d, %.1f bytes a hash", wrong, n, float64(f.bytes())/n)
 }
 
+// bytes is the memory that the filter takes.
+func (f *filter) bytes() (n int) {
+	for _, l := range f.layers {
+		n += len(l.blocks) * 64
+	}
+	return n
+}
+
 // Homes are kept up to a bound, those used last.
 func TestMemoryOfHomesIsBounded(t *testing.T) {
 	m := NewMemory()
@@ -48,6 +56,25 @@ func TestMemoryOfHomesIsBounded(t *testing.T) {
 	}
 	if n := len(m.young) + len(m.old); n > 2*homesRemembered {
 		t.Errorf("%d homes are kept", n)
+	}
+}
+
+// Reading is due once, after so many commits, and again only when something was forgotten.
+func TestReadingIsDueOnce(t *testing.T) {
+	m := NewMemory()
+	for i := range 5 {
+		if _, due := m.Due(3); due != (i == 3) {
+			t.Errorf("after %d commits it is due: %t", i, due)
+		}
+		m.Committed()
+	}
+	m.Forget()
+	if _, due := m.Due(1); due {
+		t.Error("it is due before a commit")
+	}
+	m.Committed()
+	if l, due := m.Due(1); !due || !l.Learn(Existing{}, true) {
+		t.Error("it is not due again")
 	}
 }
 

@@ -115,9 +115,9 @@ func (n nowNodes) Entity(id graph.ID) (e graph.Entity, ok bool, err error) {
 }
 
 // Bearers implements Nodes.
-func (n nowNodes) Bearers(q BearerQuery) ([]graph.Bearer, error) {
+func (n nowNodes) Bearers(q BearerQuery) ([]Bearer, error) {
 	c := n.c
-	old, err := c.base.bearersOf(q)
+	old, err := c.base.Bearers(q)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (n nowNodes) Bearers(q BearerQuery) ([]graph.Bearer, error) {
 			return nil, err
 		}
 	}
-	return asNodes(all), nil
+	return all, nil
 }
 
 // edge lists the sightings of one relation between home ids.

@@ -18,8 +18,8 @@ const fewBearers = 8
 type Nodes interface {
 	// Entity reads a node without what it may be the same as; ok is false where id is no node.
 	Entity(id graph.ID) (e graph.Entity, ok bool, err error)
-	// Bearers lists, as nodes, who bears a weak key.
-	Bearers(q BearerQuery) ([]graph.Bearer, error)
+	// Bearers lists who bears a weak key.
+	Bearers(q BearerQuery) ([]Bearer, error)
 }
 
 // Sameness works out what weak-only nodes may be the same as, each node once. It lives for one call.
@@ -93,7 +93,9 @@ func (s Sameness) bearers(all []graph.Key, least, most, limit int) (out []graph.
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, some...)
+		for _, b := range some {
+			out = append(out, graph.Bearer{Node: b.Node, Rank: b.Rank})
+		}
 	}
 	return out, nil
 }
