@@ -57,10 +57,13 @@ func assemble(ctx context.Context, c config.Config, log *slog.Logger) (s *assemb
 		return s, err
 	}
 	s.ready = s.store.Ready
-	s.beside(func() { keepPruned(ctx, s.store, devTenant, c, log) })
 	if c.Store.Kind == config.StoreNeo4j {
-		return s, s.replicate(ctx, c, meter)
+		if err := s.replicate(ctx, c, meter); err != nil {
+			return s, err
+		}
 	}
+	store := s.store // as it stands now that all is put before it
+	s.beside(func() { keepPruned(ctx, store, devTenant, c, log) })
 	return s, nil
 }
 
@@ -87,8 +90,11 @@ func (s *assembly) replicate(ctx context.Context, c config.Config, meter metric.
 	return nil
 }
 
-// serveMetrics measures, and serves the measurements where an address says so.
+// serveMetrics measures, and serves the measurements, where an address says so; else there is no meter.
 func (s *assembly) serveMetrics(address string) (metric.Meter, error) {
+	if address == "" {
+		return nil, nil
+	}
 	registry := prometheus.NewRegistry()
 	reader, err := exporter.New(exporter.WithRegisterer(registry))
 	if err != nil {
@@ -96,9 +102,6 @@ func (s *assembly) serveMetrics(address string) (metric.Meter, error) {
 	}
 	provider := sdk.NewMeterProvider(sdk.WithReader(reader))
 	s.ends = append(s.ends, func() error { return provider.Shutdown(context.Background()) })
-	if address == "" {
-		return provider.Meter("clew"), nil
-	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics.listen: %w", err)

@@ -111,12 +111,7 @@ func runBackup(ctx context.Context, s streams, o backupOptions, file string) err
 	if file == "-" {
 		return o.write(ctx, s, s.out)
 	}
-	if _, err := os.Lstat(file); err == nil && !o.force {
-		return fmt.Errorf("%s is there already: name another file, or replace it with --force", file)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	size, err := writeWhole(file, func(w io.Writer) error { return o.write(ctx, s, w) })
+	size, err := writeWhole(file, o.force, func(w io.Writer) error { return o.write(ctx, s, w) })
 	if err != nil {
 		return err
 	}
@@ -141,8 +136,14 @@ func (o backupOptions) write(ctx context.Context, s streams, w io.Writer) error 
 	return errors.Join(store.Backup(ctx, w), store.Close())
 }
 
-// writeWhole writes a file under another name and gives it its own when all is there and synced.
-func writeWhole(name string, write func(io.Writer) error) (size int64, err error) {
+// writeWhole writes a file under another name and gives it its own when all is there and synced. One that is there
+// already is only replaced by force.
+func writeWhole(name string, force bool, write func(io.Writer) error) (size int64, err error) {
+	if _, err := os.Lstat(name); err == nil && !force {
+		return 0, fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
 	partial := name + ".partial"
 	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -43,8 +43,8 @@ func runCheck(ctx context.Context, s streams, o checkOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if o.output != "text" && o.output != "json" {
-		return usageError{fmt.Errorf("-o %q: use text or json", o.output)}
+	if err := checkOutput(o.output); err != nil {
+		return err
 	}
 	report, err := o.report(ctx, s)
 	if err != nil {

@@ -27,9 +27,10 @@ type configOptions struct {
 	sources      bool
 }
 
-func (o configOptions) check() error {
-	if o.output != "text" && o.output != "json" {
-		return usageError{fmt.Errorf("-o %q: use text or json", o.output)}
+// checkOutput refuses a form of output that no command has.
+func checkOutput(form string) error {
+	if form != "text" && form != "json" {
+		return usageError{fmt.Errorf("-o %q: use text or json", form)}
 	}
 	return nil
 }
@@ -100,7 +101,7 @@ func loadConfig(s streams, file string, flags ...config.Override) (config.Loaded
 }
 
 func checkConfig(s streams, o configOptions) error {
-	if err := o.check(); err != nil {
+	if err := checkOutput(o.output); err != nil {
 		return err
 	}
 	if o.output == "json" {
@@ -137,7 +138,7 @@ func encodeJSON(w io.Writer, v any) error {
 }
 
 func printConfig(s streams, o configOptions) error {
-	if err := o.check(); err != nil {
+	if err := checkOutput(o.output); err != nil {
 		return err
 	}
 	loaded, err := loadConfig(s, o.file)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,12 +64,10 @@ func (o ingestOptions) check() error {
 		return errors.New("give either --data DIR or --url URL, or --config FILE for the configured store")
 	case !known:
 		return fmt.Errorf("no format %q: use %s", o.format, formatNames())
-	case o.output != "text" && o.output != "json":
-		return fmt.Errorf("-o %q: use text or json", o.output)
 	case o.url != "" && o.strict:
 		return errors.New("--strict needs a store: a service takes what it can and names the rest")
 	}
-	return checkAddress(o.url)
+	return cmp.Or(checkOutput(o.output), checkAddress(o.url))
 }
 
 func checkAddress(address string) error {

@@ -29,13 +29,6 @@ func (o *moveOptions) flags(c *cobra.Command) {
 	c.Flags().StringVarP(&o.output, "output", "o", "text", "how to tell what was moved: text or json")
 }
 
-func (o moveOptions) check() error {
-	if o.output != "text" && o.output != "json" {
-		return usageError{fmt.Errorf("-o %q: use text or json", o.output)}
-	}
-	return nil
-}
-
 func exportCommand(s streams) *cobra.Command {
 	var o moveOptions
 	c := &cobra.Command{
@@ -97,7 +90,7 @@ func tell(ctx context.Context, out io.Writer, form string, store graph.Store, m 
 }
 
 func runExport(ctx context.Context, s streams, o moveOptions, file string) (err error) {
-	if err := o.check(); err != nil {
+	if err := checkOutput(o.output); err != nil {
 		return err
 	}
 	store, err := o.open(ctx, s)
@@ -110,10 +103,15 @@ func runExport(ctx context.Context, s streams, o moveOptions, file string) (err 
 	if file == "-" {
 		report = s.err
 	}
-	err = writeFile(s.out, file, o.force, func(w io.Writer) (err error) {
+	write := func(w io.Writer) (err error) {
 		m.Summary, err = archive.Write(w, m.Tenant, store.Export(ctx, m.Tenant))
 		return err
-	})
+	}
+	if file == "-" {
+		err = write(s.out)
+	} else {
+		_, err = writeWhole(file, o.force, func(w io.Writer) error { return writeCompressed(w, strings.HasSuffix(file, ".gz"), write) })
+	}
 	if errors.Is(err, graph.ErrNotFound) {
 		return fmt.Errorf("the store has nothing of tenant %q", o.tenant)
 	}
@@ -121,26 +119,6 @@ func runExport(ctx context.Context, s streams, o moveOptions, file string) (err 
 		return fmt.Errorf("exporting: %w", err)
 	}
 	return tell(ctx, report, o.output, store, m)
-}
-
-// writeFile writes to a file that appears only when it is whole, or to standard output.
-func writeFile(out io.Writer, file string, force bool, write func(io.Writer) error) error {
-	if file == "-" {
-		return write(out)
-	}
-	if _, err := os.Stat(file); err == nil && !force {
-		return fmt.Errorf("%s exists: name another file, or replace it with --force", file)
-	}
-	part := file + ".partial"
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	err = writeCompressed(f, strings.HasSuffix(file, ".gz"), write)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(part))
-	}
-	return os.Rename(part, file)
 }
 
 func writeCompressed(f io.Writer, compress bool, write func(io.Writer) error) error {
@@ -152,7 +130,7 @@ func writeCompressed(f io.Writer, compress bool, write func(io.Writer) error) er
 }
 
 func runImport(ctx context.Context, s streams, o moveOptions, named bool, file string) (err error) {
-	if err := o.check(); err != nil {
+	if err := checkOutput(o.output); err != nil {
 		return err
 	}
 	in, closeIn, err := openArchive(s.in, file)

@@ -48,8 +48,8 @@ func pruneCommand(s streams) *cobra.Command {
 var retentionFlags = map[string]string{"incidents": "retention.incidents", "ended-edges": "retention.endedEdges"}
 
 func prune(ctx context.Context, s streams, o pruneOptions, flags []config.Override) (err error) {
-	if o.output != "text" && o.output != "json" {
-		return usageError{fmt.Errorf("-o %q: use text or json", o.output)}
+	if err := checkOutput(o.output); err != nil {
+		return err
 	}
 	c, err := o.load(s, flags...)
 	if err != nil {
