@@ -5,38 +5,31 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/knadh/koanf/providers/env/v2"
 )
 
 // environment adds the variables.
 func (l *loader) environment(environ []string) {
-	layer := map[string]any{}
-	provider := env.Provider("", env.Opt{
-		Prefix:        Prefix,
-		EnvironFunc:   func() []string { return slices.Sorted(slices.Values(environ)) },
-		TransformFunc: func(name, text string) (string, any) { return l.variable(name, text) },
-	})
-	found, err := provider.Read()
-	if err != nil {
-		l.problem("", "", "", fault{"the environment cannot be read", ""})
+	layer := map[string]setting{}
+	for _, e := range slices.Sorted(slices.Values(environ)) {
+		name, text, _ := strings.Cut(e, "=")
+		if key := l.variable(name, text); key != "" {
+			layer[key] = setting{text, name, envLayer}
+		}
 	}
-	maps.Copy(layer, found)
 	l.put(layer)
 }
 
-// variable returns the key and setting that a variable means, no key where it means none.
-func (l *loader) variable(name, text string) (string, any) {
+// variable returns the key of the setting that a variable means, none where it means none.
+func (l *loader) variable(name, text string) string {
 	key, known := l.names.env[name]
 	switch {
-	case text == "" || name == FileVariable || ignored(name, text):
-		return "", nil
+	case !strings.HasPrefix(name, Prefix) || text == "" || name == FileVariable || ignored(name, text):
+		return ""
 	case !known:
 		near := nearest(name, slices.Sorted(maps.Keys(l.names.env)))
 		l.problem(quoteName(name), "", "", fault{"no such setting" + didYouMean(near), "'clew config print' shows all; take this variable away"})
-		return "", nil
 	}
-	return key, setting{text, name, envLayer}
+	return key
 }
 
 // serviceVariable is what Kubernetes sets in every container for a service whose name begins with clew:

@@ -26,7 +26,7 @@ func (l *loader) file(path string) {
 		l.problem(printable(path), "", "", fault{"cannot be read (" + reason(err) + ")", "name a YAML file with --config or " + FileVariable})
 		return
 	}
-	r := fileReader{loader: l, path: printable(path), layer: map[string]any{}, line: map[string]int{}}
+	r := fileReader{loader: l, path: printable(path), layer: map[string]setting{}, line: map[string]int{}}
 	r.read(data)
 	l.put(r.layer)
 }
@@ -51,7 +51,7 @@ func reason(err error) string {
 type fileReader struct {
 	*loader
 	path  string
-	layer map[string]any
+	layer map[string]setting
 	line  map[string]int // where a key stood first
 }
 

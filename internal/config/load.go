@@ -2,14 +2,12 @@ package config
 
 import (
 	"cmp"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/v2"
 )
 
 // Options say where a configuration is read from. The later of these wins: defaults, the file, the environment,
@@ -42,11 +40,11 @@ type Loaded struct {
 // Source says where a setting's value comes from: FILE:LINE, the name of a variable or flag, or "default".
 func (l Loaded) Source(key string) string { return l.source[key] }
 
-// setting is a text and where it stands. Its fields are exported because koanf copies what it holds.
+// setting is a text and where it stands.
 type setting struct {
-	Text, Source string
-	// Layer is higher where it wins.
-	Layer int
+	text, source string
+	// layer is higher where it wins.
+	layer int
 }
 
 const fromDefault = "default"
@@ -66,7 +64,7 @@ func Load(o Options) (Loaded, error) {
 	if o.Environ == nil {
 		o.Environ = os.Environ()
 	}
-	l := loader{names: knownNames(), settings: koanf.New(".")}
+	l := loader{names: knownNames(), settings: map[string]setting{}}
 	l.defaults()
 	l.file(cmp.Or(o.File, lookup(o.Environ, FileVariable)))
 	l.environment(o.Environ)
@@ -75,7 +73,7 @@ func Load(o Options) (Loaded, error) {
 	bad := map[string]bool{}
 	for _, f := range Fields() {
 		s := l.chosen(f)
-		out.source[f.Key] = s.Source
+		out.source[f.Key] = s.source
 		bad[f.Key] = !l.apply(f, s, &out.Config)
 	}
 	l.rules(&out, bad)
@@ -89,7 +87,7 @@ func Load(o Options) (Loaded, error) {
 // loader gathers settings and problems.
 type loader struct {
 	names    names
-	settings *koanf.Koanf
+	settings map[string]setting
 	problems Problems
 }
 
@@ -98,21 +96,19 @@ func (l *loader) problem(source, key, value string, f fault) {
 }
 
 // put adds a layer, which wins over those before it. A secret and the file that holds it exclude each other.
-func (l *loader) put(layer map[string]any) {
+func (l *loader) put(layer map[string]setting) {
 	for key, f := range l.names.settings {
-		direct, both := layer[key].(setting)
-		file, two := layer[fileKey(key)].(setting)
+		direct, both := layer[key]
+		file, two := layer[fileKey(key)]
 		if f.Secret && both && two {
-			l.problem(direct.Source, key, "", fault{"is set, and so is " + fileKey(key) + " (" + file.Source + ")", "keep one of the two"})
+			l.problem(direct.source, key, "", fault{"is set, and so is " + fileKey(key) + " (" + file.source + ")", "keep one of the two"})
 		}
 	}
-	if err := l.settings.Load(confmap.Provider(layer, "."), nil); err != nil {
-		l.problem("", "", "", fault{"settings cannot be put together", ""})
-	}
+	maps.Copy(l.settings, layer)
 }
 
 func (l *loader) defaults() {
-	layer := map[string]any{}
+	layer := map[string]setting{}
 	for _, f := range Fields() {
 		layer[f.Key] = setting{f.Default, fromDefault, defaultLayer}
 	}
@@ -121,7 +117,7 @@ func (l *loader) defaults() {
 
 // overrides of settings that do not exist are an error of the program, told like any other.
 func (l *loader) overrides(all []Override) {
-	layer := map[string]any{}
+	layer := map[string]setting{}
 	for _, o := range all {
 		if _, known := l.names.settings[o.Key]; !known {
 			l.problem(o.Flag, o.Key, "", fault{"is no setting", ""})
@@ -134,9 +130,9 @@ func (l *loader) overrides(all []Override) {
 
 // chosen returns what was said last about a field, after reading it from a file where it is in one.
 func (l *loader) chosen(f Field) chosen {
-	direct, _ := l.settings.Get(f.Key).(setting)
-	file, in := l.settings.Get(fileKey(f.Key)).(setting)
-	if !f.Secret || !in || file.Layer <= direct.Layer {
+	direct := l.settings[f.Key]
+	file, in := l.settings[fileKey(f.Key)]
+	if !f.Secret || !in || file.layer <= direct.layer {
 		return chosen{setting: direct}
 	}
 	return chosen{setting: file, isFile: true}
@@ -153,32 +149,32 @@ func (l *loader) apply(f Field, s chosen, c *Config) bool {
 		return l.applyFile(f, s.setting, c)
 	}
 	v := f.at(c)
-	wrong := checkText(f, s.Text)
+	wrong := checkText(f, s.text)
 	if wrong.none() {
-		wrong = v.set(s.Text)
+		wrong = v.set(s.text)
 	}
 	if !wrong.none() {
-		l.problem(s.Source, f.Key, v.show(s.Text), wrong)
+		l.problem(s.source, f.Key, v.show(s.text), wrong)
 	}
 	return wrong.none()
 }
 
 func (l *loader) applyFile(f Field, s setting, c *Config) bool {
-	text, wrong := readSecretFile(s.Text)
+	text, wrong := readSecretFile(s.text)
 	v := f.at(c)
 	if wrong.none() {
 		wrong = v.set(text)
 	}
 	if !wrong.none() {
 		shown := ""
-		if looksLikePath(s.Text) {
-			shown = quote(s.Text)
+		if looksLikePath(s.text) {
+			shown = quote(s.text)
 		}
-		l.problem(s.Source, fileKey(f.Key), shown, wrong)
+		l.problem(s.source, fileKey(f.Key), shown, wrong)
 		return false
 	}
 	if v, ok := v.(secretValue); ok {
-		v.at.file = s.Text
+		v.at.file = s.text
 	}
 	return true
 }
