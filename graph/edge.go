@@ -72,8 +72,8 @@ var edgeTable = []EdgeKindRow{
 	{EdgeSignedInTo, "signedInTo", Event},
 }
 
-var edgeRows, edgeNames = func() (map[EdgeKind]EdgeKindRow, map[string]EdgeKind) {
-	rows, names := map[EdgeKind]EdgeKindRow{}, map[string]EdgeKind{}
+var edgeRows, edgeNames = func() (rows [256]EdgeKindRow, names map[string]EdgeKind) {
+	names = map[string]EdgeKind{}
 	for _, r := range edgeTable {
 		rows[r.Kind], names[r.Name] = r, r.Kind
 	}

@@ -24,11 +24,10 @@ type EntityObservation struct {
 
 // ID is the id the observation is kept under, that of its strongest key; zero where it has no key.
 func (o EntityObservation) ID() ID {
-	home, _, ok := HomeAndClaims(o.Keys)
-	if !ok {
+	if len(o.Keys) == 0 {
 		return ID{}
 	}
-	return home.ID()
+	return slices.MinFunc(o.Keys, CompareKeys).ID()
 }
 
 // Property is one property's value and the instant its source spoke of.
@@ -64,6 +63,9 @@ func (o EntityObservation) Facts() Facts {
 
 // canonicalValue compacts a JSON value; ok is false for one that says nothing.
 func canonicalValue(v json.RawMessage) (json.RawMessage, bool) {
+	if plainText(v) {
+		return slices.Clone(v), len(v) > len(`""`)
+	}
 	if bytes.ContainsAny(v, " \t\r\n") {
 		var b bytes.Buffer
 		if json.Compact(&b, v) != nil {
@@ -78,6 +80,58 @@ func canonicalValue(v json.RawMessage) (json.RawMessage, bool) {
 		return nil, false
 	}
 	return slices.Clone(v), true
+}
+
+// Observe is Merge with the facts of one observation, without making them: most observations of what is known say
+// the same at a later instant. changed is false where that leaves f as it is.
+func (f Facts) Observe(o EntityObservation) (joined Facts, changed bool) {
+	at := Micro(o.ObservedAt)
+	joined = Facts{Keys: f.Keys, Sources: f.Sources, FirstSeen: EarlierKnown(f.FirstSeen, at), LastSeen: Later(f.LastSeen, at)}
+	changed = !joined.FirstSeen.Equal(f.FirstSeen) || !joined.LastSeen.Equal(f.LastSeen)
+	if !containsAll(f.Keys, o.Keys) {
+		joined.Keys = union(f.Keys, SortKeys(o.Keys), CompareKeys)
+		changed = changed || len(joined.Keys) > len(f.Keys)
+	}
+	if o.Source != "" && !slices.Contains(f.Sources, o.Source) {
+		joined.Sources, changed = union(f.Sources, []string{o.Source}, strings.Compare), true
+	}
+	properties, news := f.observe(o.Properties, at)
+	joined.Properties = properties
+	return joined, changed || news
+}
+
+// observe joins observed properties with those of f. A value that is known is shared, not copied.
+func (f Facts) observe(observed map[string]json.RawMessage, at time.Time) (joined map[string]Property, changed bool) {
+	joined = f.Properties
+	for name, v := range observed {
+		old, known := f.Properties[name]
+		p := Property{old.Value, at}
+		if !known || !bytes.Equal(v, old.Value) {
+			var ok bool
+			if p.Value, ok = canonicalValue(v); !ok {
+				continue
+			}
+		}
+		if known && !p.newer(old) {
+			continue
+		}
+		if !changed {
+			if joined, changed = maps.Clone(f.Properties), true; joined == nil {
+				joined = make(map[string]Property, len(observed))
+			}
+		}
+		joined[name] = p
+	}
+	return joined, changed
+}
+
+func containsAll[T comparable](all, some []T) bool {
+	for _, v := range some {
+		if !slices.Contains(all, v) {
+			return false
+		}
+	}
+	return true
 }
 
 // Merge returns the join of both: keys and sources are united, the widest times kept, and of each property
@@ -122,35 +176,6 @@ func newest(a, b map[string]Property) map[string]Property {
 		out = map[string]Property{}
 	}
 	return out
-}
-
-// Equal reports whether both say the same.
-func (f Facts) Equal(g Facts) bool {
-	return slices.Equal(f.Keys, g.Keys) && slices.Equal(f.Sources, g.Sources) &&
-		f.FirstSeen.Equal(g.FirstSeen) && f.LastSeen.Equal(g.LastSeen) &&
-		maps.EqualFunc(f.Properties, g.Properties, func(a, b Property) bool {
-			return a.ObservedAt.Equal(b.ObservedAt) && bytes.Equal(a.Value, b.Value)
-		})
-}
-
-// Knows reports whether merging g would change nothing.
-func (f Facts) Knows(g Facts) bool {
-	for _, k := range g.Keys {
-		if !slices.Contains(f.Keys, k) {
-			return false
-		}
-	}
-	for _, s := range g.Sources {
-		if !slices.Contains(f.Sources, s) {
-			return false
-		}
-	}
-	for name, p := range g.Properties {
-		if old, ok := f.Properties[name]; !ok || p.newer(old) {
-			return false
-		}
-	}
-	return EarlierKnown(f.FirstSeen, g.FirstSeen).Equal(f.FirstSeen) && Later(f.LastSeen, g.LastSeen).Equal(f.LastSeen)
 }
 
 func (p Property) newer(old Property) bool {

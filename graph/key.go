@@ -95,7 +95,7 @@ const (
 // it; of two different values of one strong type the stronger row decides (see Resolve). Types whose value
 // carries a device (mde…, aad…) exist once for each strong device key, so that the same process named
 // through either is one node as soon as the device is.
-var keyTable = map[Kind][]KeyRow{
+var keyTable = [256][]KeyRow{
 	KindDevice: {
 		{KeyMdeDeviceID, Strong, normToken}, {KeyAzureADDeviceID, Strong, normGUID},
 		{KeyDNSName, Weak, normHost}, {KeyHostName, Weak, normHost},
@@ -136,6 +136,19 @@ var keyTable = map[Kind][]KeyRow{
 	KindContainer:        {{KeyContainerID, Strong, normToken}, {KeyName, Weak, normLower}},
 	KindOther:            {{KeyOtherID, Strong, normText}},
 }
+
+// weakFrom is the rank of the first weak key of each kind; as many as there are keys where there is none.
+var weakFrom = func() (out [256]int) {
+	for kind, rows := range keyTable {
+		for out[kind] < len(rows) && rows[out[kind]].Strength == Strong {
+			out[kind]++
+		}
+	}
+	return out
+}()
+
+// WeakRanks gives the ranks of a kind's weak keys: from the first to before the other.
+func WeakRanks(kind Kind) (from, before int) { return weakFrom[kind], len(keyTable[kind]) }
 
 // KeyTable lists the keys of a kind, strongest first; nil for a kind that is no entity's.
 func KeyTable(kind Kind) []KeyRow { return slices.Clone(keyTable[kind]) }
@@ -184,12 +197,22 @@ func (k Key) String() string { return fmt.Sprintf("%s %s=%s", k.Kind, k.Type, cl
 
 // CompareKeys orders keys strongest first, then by value.
 func CompareKeys(a, b Key) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Rank(), b.Rank()),
-		cmp.Compare(a.Type, b.Type), cmp.Compare(a.Value, b.Value))
+	if c := cmp.Compare(a.Kind, b.Kind); c != 0 {
+		return c
+	}
+	if a.Type != b.Type {
+		return cmp.Or(cmp.Compare(a.Rank(), b.Rank()), cmp.Compare(a.Type, b.Type))
+	}
+	return cmp.Compare(a.Value, b.Value)
 }
 
 func rankOf(kind Kind, typ KeyType) int {
-	return slices.IndexFunc(keyTable[kind], func(r KeyRow) bool { return r.Type == typ })
+	for i := range keyTable[kind] {
+		if keyTable[kind][i].Type == typ {
+			return i
+		}
+	}
+	return -1
 }
 
 // Scoped joins the parts of a composite key value. The parts keep their borders (U+001F between them).

@@ -1,5 +1,7 @@
 package graph
 
+import "cmp"
+
 // Kind is what an ID names. The numbers are part of the ids and of the stored format: they are never
 // changed or reused.
 type Kind uint8
@@ -43,7 +45,7 @@ const (
 )
 
 // kindNames are the names on every wire.
-var kindNames = map[Kind]string{
+var kindNames = [256]string{
 	KindDevice: "device", KindIdentity: "identity", KindMailbox: "mailbox", KindMailMessage: "mailMessage",
 	KindMailCluster: "mailCluster", KindFile: "file", KindProcess: "process", KindIPAddress: "ipAddress",
 	KindURL: "url", KindDomain: "domain", KindRegistryKey: "registryKey", KindRegistryValue: "registryValue",
@@ -56,20 +58,25 @@ var kindNames = map[Kind]string{
 	KindAlert: "alert", KindObservation: "observation",
 }
 
-var kindsByName = invert(kindNames)
+var kindsByName = func() map[string]Kind {
+	out := map[string]Kind{}
+	for k, name := range kindNames {
+		if name != "" {
+			out[name] = Kind(k)
+		}
+	}
+	return out
+}()
 
 // Known reports whether this version knows the kind.
-func (k Kind) Known() bool { _, ok := kindNames[k]; return ok }
+func (k Kind) Known() bool { return kindNames[k] != "" }
 
 // Entity reports whether the kind is one of an entity, not of an alert or observation.
 func (k Kind) Entity() bool { return k.Known() && k < KindAlert }
 
 // String is the name on every wire, "unknown" for a kind this version does not know.
 func (k Kind) String() string {
-	if s, ok := kindNames[k]; ok {
-		return s
-	}
-	return "unknown"
+	return cmp.Or(kindNames[k], "unknown")
 }
 
 // ParseKind reads a name as String gives it.
@@ -80,11 +87,3 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads a name; one that is not known is KindUnknown, never an error.
 func (k *Kind) UnmarshalText(b []byte) error { *k = kindsByName[string(b)]; return nil }
-
-func invert[K, V comparable](m map[K]V) map[V]K {
-	out := make(map[V]K, len(m))
-	for k, v := range m {
-		out[v] = k
-	}
-	return out
-}

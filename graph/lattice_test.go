@@ -3,6 +3,7 @@ package graph_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -23,17 +24,19 @@ func drawTime(t *rapid.T, label string) time.Time {
 	return epoch.Add(time.Duration(h) * time.Hour)
 }
 
-func drawFacts(t *rapid.T) graph.Facts {
+func drawFacts(t *rapid.T) graph.Facts { return drawObservation(t).Facts() }
+
+func drawObservation(t *rapid.T) graph.EntityObservation {
 	o := graph.EntityObservation{ObservedAt: drawTime(t, "at"), Source: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "source"), Properties: map[string]json.RawMessage{}}
-	for _, typ := range []graph.KeyType{graph.KeyDNSName, graph.KeyHostName} {
-		if rapid.Bool().Draw(t, "has") {
+	for _, typ := range []graph.KeyType{graph.KeyMdeDeviceID, graph.KeyDNSName, graph.KeyHostName} {
+		for range rapid.IntRange(0, 2).Draw(t, "keys") {
 			o.Keys = append(o.Keys, graph.Key{Kind: graph.KindDevice, Type: typ, Value: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "v")})
 		}
 	}
 	for _, name := range []string{"p", "q"} {
 		o.Properties[name] = json.RawMessage(rapid.SampledFrom([]string{"1", "2", " 1 ", "null", `""`, "{", "[]"}).Draw(t, name))
 	}
-	return o.Facts()
+	return o
 }
 
 func drawSighting(t *rapid.T) graph.Sighting {
@@ -60,6 +63,24 @@ func lattice[V any](t *testing.T, draw func(*rapid.T) V, merge func(a, b V) V) {
 }
 
 func TestFactsMergeInAnyOrder(t *testing.T) { lattice(t, drawFacts, graph.Facts.Merge) }
+
+func TestObservingIsMergingAndLeavesWhatWasKnown(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		known, o := drawFacts(t).Merge(drawFacts(t)), drawObservation(t)
+		before, want := known, known.Merge(o.Facts())
+		before.Properties = maps.Clone(known.Properties)
+		got, changed := known.Observe(o)
+		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("observing gives something else than merging:\n%s", d)
+		}
+		if changed == cmp.Equal(got, known, cmpopts.EquateEmpty()) {
+			t.Fatalf("changed is %v", changed)
+		}
+		if d := cmp.Diff(before, known, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("what was known has changed:\n%s", d)
+		}
+	})
+}
 
 func TestSightingsMergeInAnyOrder(t *testing.T) { lattice(t, drawSighting, graph.Sighting.Merge) }
 

@@ -34,6 +34,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	}
 	t.memory.Committed()
 	t.announce()
+	c.release()
 	s.learn(id, t.memory)
 	return receipt, nil
 }
@@ -52,7 +53,7 @@ func (s *Store) commitOf(t *tenant, b *pebble.Batch) error {
 // newTx starts a commit from what the directory says, never from memory: an earlier commit may have ended
 // without a known outcome. staged is set where what is written will be read before it is committed.
 func (s *Store) newTx(ctx context.Context, id graph.TenantID, staged bool) *tx {
-	c := &tx{base: view{ctx, s.db, keysOf(id)}, tenant: id, wall: s.options.Clock()}
+	c := &tx{base: view{ctx, s.db, keysOf(id)}, tenant: id, wall: s.options.Clock(), staged: staged}
 	if staged {
 		c.batch = s.db.NewIndexedBatch()
 	} else {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -26,8 +25,6 @@ func damaged(err error) error {
 	}
 	return errDamaged
 }
-
-func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // open checks the version and gives what follows it.
 func open(v []byte) ([]byte, error) {
@@ -131,19 +128,22 @@ const (
 	flagEnded
 )
 
-// encodeSighting writes all but the observation, which is in the key: version, flags, the instants that are
-// known in microseconds, the source.
-func encodeSighting(s graph.Sighting) []byte {
-	b := []byte{valueVersion, 0}
+// encodeSighting writes all but the observation, which is in the key.
+func encodeSighting(s graph.Sighting) []byte { return appendSighting(nil, s) }
+
+// appendSighting writes version, flags, the instants that are known in microseconds, the source.
+func appendSighting(b []byte, s graph.Sighting) []byte {
+	flags := len(b) + 1
+	b = append(b, valueVersion, 0)
 	if s.Inferred {
-		b[1] |= flagInferred
+		b[flags] |= flagInferred
 	}
 	for _, f := range []struct {
 		flag byte
 		at   time.Time
 	}{{flagFirst, s.FirstSeen}, {flagLast, s.LastSeen}, {flagEnded, s.EndedAt}} {
 		if !f.at.IsZero() {
-			b[1] |= f.flag
+			b[flags] |= f.flag
 			b = binary.AppendVarint(b, f.at.UnixMicro())
 		}
 	}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/clew-security/clew/graph"
@@ -17,22 +18,25 @@ const (
 	homeAlone                // nothing: it is Home.Alone
 )
 
-// encodeHome writes a row of tableHome: version, flags, the parts.
-func encodeHome(id graph.ID, h rules.Home) []byte {
-	b := make([]byte, 2, 256)
-	b[0] = valueVersion
+// encodeHome writes a row of tableHome.
+func encodeHome(id graph.ID, h rules.Home) []byte { return appendHome(nil, id, h) }
+
+// appendHome writes version, flags, the parts.
+func appendHome(b []byte, id graph.ID, h rules.Home) []byte {
+	flags := len(b) + 1
+	b = append(b, valueVersion, 0)
 	if !h.Node.IsZero() && h.Node != id {
-		b[1] |= homeAlias
+		b[flags] |= homeAlias
 		b = append(b, h.Node[:]...)
 	} else if h.Observed() {
-		b[1] |= homeNode
+		b[flags] |= homeNode
 		if h.Alone {
-			b[1] |= homeAlone
+			b[flags] |= homeAlone
 		}
-		b = appendNumbers(b, uint64(h.Revision), uint64(h.Members))
+		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(h.Revision)), uint64(h.Members))
 	}
 	if h.Observed() {
-		b[1] |= homeObserved
+		b[flags] |= homeObserved
 		b = appendFacts(b, h.Facts)
 	}
 	return b
@@ -76,7 +80,12 @@ func appendFacts(b []byte, f graph.Facts) []byte {
 		b = appendText(appendText(b, string(k.Type)), k.Value)
 	}
 	b = binary.AppendUvarint(b, uint64(len(f.Properties)))
-	for _, name := range sortedNames(f.Properties) {
+	names := make([]string, 0, 16) // seldom more: they stay on the stack
+	for name := range f.Properties {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		p := f.Properties[name]
 		b = appendText(appendInstant(appendText(b, name), p.ObservedAt), p.Value)
 	}

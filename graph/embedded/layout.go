@@ -57,11 +57,16 @@ func (k keys) of(t table, parts ...[]byte) []byte {
 	for _, p := range parts {
 		n += len(p)
 	}
-	out := append(append(make([]byte, 0, n), byte(t)), k...)
+	return k.append(make([]byte, 0, n), t, parts...)
+}
+
+// append is of, behind what is in b.
+func (k keys) append(b []byte, t table, parts ...[]byte) []byte {
+	b = append(append(b, byte(t)), k...)
 	for _, p := range parts {
-		out = append(out, p...)
+		b = append(b, p...)
 	}
-	return out
+	return b
 }
 
 // rest cuts table and tenant off a key.

@@ -24,6 +24,10 @@ const DefaultKeepChanges = 10_000
 // DefaultCacheBytes is the size of the cache of decompressed blocks.
 const DefaultCacheBytes = 64 << 20
 
+// defaultMemTableBytes is what gathers in memory before it goes to a file, beside the log that has it already. What
+// is seen again and again is replaced there, and written out once.
+const defaultMemTableBytes = 64 << 20
+
 // Options of a store; the zero value serves.
 type Options struct {
 	// Clock gives the wall clock for ticks; nil means time.Now. It may jump.
@@ -60,7 +64,7 @@ func (o Options) withDefaults() Options {
 		o.CacheBytes = DefaultCacheBytes
 	}
 	if o.memTableBytes == 0 {
-		o.memTableBytes = 32 << 20
+		o.memTableBytes = defaultMemTableBytes
 	}
 	return o
 }

@@ -14,13 +14,15 @@ import (
 
 // tx implements rules.Tx: base reads what was committed, batch takes what is written.
 type tx struct {
-	base view
-	// batch is left to the garbage collector: whoever still reads it must not meet another commit's.
+	base   view
 	batch  *pebble.Batch
+	staged bool
 	tenant graph.TenantID
 	wall   time.Time
 	// row is the tenant's record as written last.
 	row rules.Tenant
+	// room is where the next key and value are made; the batch copies them.
+	room struct{ key, value []byte }
 }
 
 var _ rules.Tx = (*tx)(nil)
@@ -28,6 +30,20 @@ var _ rules.Tx = (*tx)(nil)
 func (t *tx) put(key, value []byte) error { return t.batch.Set(key, value, nil) }
 
 func (t *tx) delete(key []byte) error { return t.batch.Delete(key, nil) }
+
+// release lets a later commit have the batch's memory, once it was committed. One that may be read is left to the
+// garbage collector: whoever still reads it must not meet another commit's.
+func (t *tx) release() {
+	if !t.staged {
+		_ = t.batch.Close()
+	}
+}
+
+// key is keys.of, valid until it is called again.
+func (t *tx) key(of table, parts ...[]byte) []byte {
+	t.room.key = t.base.keys.append(t.room.key[:0], of, parts...)
+	return t.room.key
+}
 
 // each answers bulk questions one by one.
 func each[Q, A any](ctx context.Context, all []Q, ask func(Q) (A, error)) ([]A, error) {
@@ -143,18 +159,21 @@ func (t *tx) writeIdentity(w rules.Writes) error {
 			}
 		}
 	}
-	for id, h := range w.Homes {
-		key, err := k.of(tableHome, id[:]), error(nil)
-		if h.Node == id && !h.Observed() {
-			err = t.delete(key)
-		} else {
-			err = t.put(key, encodeHome(id, h))
-		}
-		if err != nil {
+	for _, h := range w.Homes {
+		if err := t.writeHome(h.ID, h.Home); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *tx) writeHome(id graph.ID, h rules.Home) error {
+	key := t.key(tableHome, id[:])
+	if h.Node == id && !h.Observed() {
+		return t.delete(key)
+	}
+	t.room.value = appendHome(t.room.value[:0], id, h)
+	return t.put(key, t.room.value)
 }
 
 // writeKeys writes a row for each key that is new to an id: weak ones are borne, strong ones claimed.
@@ -186,13 +205,18 @@ func (t *tx) writeSightings(w rules.Writes) error {
 			return err
 		}
 	}
-	for _, s := range w.Sightings {
-		if s.NewEdge {
-			if err := t.put(k.reverse(s.To, s.Kind, s.From), nil); err != nil {
-				return err
-			}
+	for _, s := range w.Sightings { // in order of key, which Pebble takes faster
+		t.room.value = appendSighting(t.room.value[:0], s.Sighting)
+		key := t.key(tableEdge, s.From[:], []byte{byte(s.Kind)}, s.To[:], s.Observation[:])
+		if err := t.put(key, t.room.value); err != nil {
+			return err
 		}
-		if err := t.put(k.edge(s.From, s.Kind, s.To, s.Observation[:]...), encodeSighting(s.Sighting)); err != nil {
+	}
+	for _, s := range w.Sightings {
+		if !s.NewEdge {
+			continue
+		}
+		if err := t.put(t.key(tableReverse, s.To[:], []byte{byte(s.Kind)}, s.From[:]), nil); err != nil {
 			return err
 		}
 	}
@@ -349,15 +373,16 @@ func (v view) Bearers(q rules.BearerQuery) (out []rules.Bearer, err error) {
 	return out, err
 }
 
-// sighted reads one sighting.
+// sighted reads one sighting. Where that is there, so is its edge.
 func (v view) sighted(at rules.SightingKey) (s rules.Sighted, err error) {
-	if s.Edge, err = v.has(v.keys.reverse(at.To, at.Kind, at.From)); err != nil || !s.Edge {
-		return s, err
-	}
 	s.Seen, err = v.get(v.keys.edge(at.From, at.Kind, at.To, at.Observation[:]...), func(value []byte) (err error) {
 		s.Sighting, err = decodeSighting(at.Observation, value)
 		return err
 	})
+	if s.Edge = s.Seen; err != nil || s.Seen {
+		return s, err
+	}
+	s.Edge, err = v.has(v.keys.reverse(at.To, at.Kind, at.From))
 	return s, err
 }
 

@@ -44,7 +44,10 @@ type Ends struct {
 
 // Compare orders by from, kind and to.
 func (e Ends) Compare(o Ends) int {
-	return cmp.Or(e.From.Compare(o.From), cmp.Compare(e.Kind, o.Kind), e.To.Compare(o.To))
+	if c := cmp.Or(e.From.Compare(o.From), cmp.Compare(e.Kind, o.Kind)); c != 0 {
+		return c
+	}
+	return e.To.Compare(o.To)
 }
 
 // SightingKey names one sighting.
@@ -121,15 +124,37 @@ type Tx interface {
 type AtomWrite struct {
 	ID    graph.ID
 	Facts graph.Facts
+	// Was is what was stored before.
+	Was graph.Facts
 	// New is set where nothing was observed under it before; Bears are the keys new to it.
 	New   bool
 	Bears []graph.Key
 	// Fresh is set where it is known that nothing is stored of the id, not even that another claims it.
 	Fresh bool
+
+	named []graph.ID // what KeyID gives, where that was worked out before
+}
+
+// KeyID is the id that the i-th of Bears names.
+func (a AtomWrite) KeyID(i int) graph.ID {
+	if a.named != nil {
+		return a.named[i]
+	}
+	return a.Bears[i].ID()
 }
 
 // Claims lists the ids that the new keys claim.
-func (a AtomWrite) Claims() []graph.ID { return claims(a.ID, a.Bears) }
+func (a AtomWrite) Claims() (out []graph.ID) {
+	for i, k := range a.Bears {
+		if k.Strength() != graph.Strong {
+			continue
+		}
+		if id := a.KeyID(i); id != a.ID {
+			out = append(out, id)
+		}
+	}
+	return out
+}
 
 // Move changes the node that an id belongs to; From and To are the id itself where it stands alone.
 type Move struct{ ID, From, To graph.ID }
@@ -142,6 +167,12 @@ type NodeWrite struct {
 	// Alone is as in Home.
 	Alone bool
 	Gone  bool
+}
+
+// HomeWrite is what an id comes to be, whole.
+type HomeWrite struct {
+	ID graph.ID
+	Home
 }
 
 // SightingWrite stores one sighting.
@@ -165,8 +196,8 @@ type Writes struct {
 	Atoms  []AtomWrite
 	Moves  []Move
 	Nodes  []NodeWrite
-	// Homes are what the ids that Atoms, Moves and Nodes name come to be, whole.
-	Homes     map[graph.ID]Home
+	// Homes are what the ids that Atoms, Moves and Nodes name come to be, each once.
+	Homes     []HomeWrite
 	Sightings []SightingWrite
 	// Expired are relations of which all sightings go.
 	Expired   []Ends

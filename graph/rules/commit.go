@@ -2,7 +2,6 @@ package rules
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,27 +17,6 @@ type Settings struct {
 	KeepChanges int
 	// Memory of the tenant; nil for none.
 	Memory *Memory
-}
-
-// Prepared is a batch that was checked, with what needs no store to be known.
-type Prepared struct {
-	graph.Batch
-	ids   []graph.ID // of the entities
-	facts []graph.Facts
-}
-
-// Prepare checks the batch for a tenant and works out all that needs no store, before anyone takes a lock. The
-// error is that of graph.Batch's Validate or graph.TenantID's Check.
-func Prepare(tenant graph.TenantID, b graph.Batch) (p Prepared, err error) {
-	ids, err := b.Check()
-	if err = errors.Join(tenant.Check(), err); err != nil {
-		return p, err
-	}
-	p = Prepared{b, ids, make([]graph.Facts, len(ids))}
-	for i, o := range b.Entities {
-		p.facts[i] = o.Facts()
-	}
-	return p, nil
 }
 
 // Commit works out the batch and writes it to tx. It is the whole of graph.Writer's Apply between taking the
@@ -61,7 +39,7 @@ func Commit(ctx context.Context, tx Tx, tenant graph.TenantID, b Prepared, s Set
 		s.Memory.begin(start)
 		tx = remembering{tx, s.Memory}
 	}
-	c := newCommit(ctx, tx, tenant, s)
+	c := newCommit(ctx, tx, tenant, s, len(b.ids))
 	c.start, c.row = start, start
 	if err := c.stage(b); err != nil {
 		return r, false, err
@@ -84,23 +62,19 @@ type commit struct {
 	out   Writes
 	wrote bool
 
-	atoms map[graph.ID]*AtomWrite
-	// moved are the ids that change their node, joined the same by the node they come to.
-	moved  map[graph.ID]Move
-	joined map[graph.ID][]graph.ID
+	subjects map[graph.ID]*subject
+	// observed are those that the batch observes, as Prepared has them; atoms is what it says of them.
+	observed []*subject
+	atoms    []AtomWrite
+	// changed are those of which something is to be written, moved those that change their node.
+	changed, moved []*subject
 	// claimed and borne are the new claims and bearings by id and by weak key.
 	claimed map[graph.ID][]graph.ID
 	borne   map[graph.ID][]Bearer
-	// nodes are the rows of nodes that change, settled all those looked at; twins are the nodes of which
-	// another id is now observed for the first time.
-	nodes, settled map[graph.ID]NodeWrite
-	twins          map[graph.ID]bool
 	// refollowed are the nodes that were there before and are now followed to another one, or no more.
-	refollowed map[graph.ID]bool
+	refollowed []graph.ID
 	// touched are the nodes that changed as shown, the ends of changed edges included.
-	touched map[graph.ID]bool
-	// sightings are those that change, by their edge.
-	sightings map[Ends][]graph.Sighting
+	touched []graph.ID
 
 	alerts    map[graph.ID]*alertDraft
 	incidents map[graph.IncidentID]*incidentDraft
@@ -110,13 +84,12 @@ type commit struct {
 	expired Writes
 }
 
-func newCommit(ctx context.Context, tx Tx, tenant graph.TenantID, s Settings) *commit {
+// newCommit has room for what is known of so many ids.
+func newCommit(ctx context.Context, tx Tx, tenant graph.TenantID, s Settings, ids int) *commit {
 	return &commit{
-		ctx: ctx, tenant: tenant, tx: tx, settings: s, base: newMemo(ctx, tx),
-		atoms: map[graph.ID]*AtomWrite{}, moved: map[graph.ID]Move{}, joined: map[graph.ID][]graph.ID{},
+		ctx: ctx, tenant: tenant, tx: tx, settings: s, base: newMemo(ctx, tx, ids),
+		subjects: make(map[graph.ID]*subject, ids), changed: make([]*subject, 0, ids), touched: make([]graph.ID, 0, ids),
 		claimed: map[graph.ID][]graph.ID{}, borne: map[graph.ID][]Bearer{},
-		nodes: map[graph.ID]NodeWrite{}, settled: map[graph.ID]NodeWrite{}, twins: map[graph.ID]bool{},
-		refollowed: map[graph.ID]bool{}, touched: map[graph.ID]bool{}, sightings: map[Ends][]graph.Sighting{},
 		alerts: map[graph.ID]*alertDraft{}, incidents: map[graph.IncidentID]*incidentDraft{},
 	}
 }
@@ -128,16 +101,16 @@ func (c *commit) revision() graph.Revision { return c.start.Revision + 1 }
 func (c *commit) stage(b Prepared) error {
 	for _, step := range []func() error{
 		func() error { return c.expect(b.Expect) },
-		func() error { return c.observeEntities(b.ids, b.facts) },
+		func() error { return c.observeEntities(&b) },
 		func() error { return c.resolveIdentity() },
 		func() error { return c.findFollowers() },
-		func() error { return c.observeEdges(b.Edges) },
+		func() error { return c.observeEdges(b.relations) },
 		func() error { return c.putAlerts(b.Alerts) },
 		func() error { return c.editAlerts(b.Edits) },
 		func() error { return c.putDocuments(b.Documents) },
 		func() error { return c.changeIncidents(b.Incidents) },
 		func() error { return c.expire(b.Expire) },
-		func() error { return c.collect() },
+		func() error { c.collect(); return nil },
 		func() error { return c.decide(b.Decide) },
 		func() error { return c.checkIncidents() },
 		func() error { return c.finish(b.Key) },
@@ -208,31 +181,6 @@ func (c *commit) putDocuments(all []graph.Document) error {
 	return nil
 }
 
-// collect hands the changed atoms and nodes over for writing.
-func (c *commit) collect() error {
-	c.out.Homes = make(map[graph.ID]Home, len(c.atoms)+len(c.moved)+len(c.nodes))
-	for _, id := range sortedIDs(c.atoms) {
-		c.out.Atoms = append(c.out.Atoms, *c.atoms[id])
-		c.out.Homes[id] = Home{}
-	}
-	for _, id := range sortedIDs(c.moved) {
-		c.out.Moves = append(c.out.Moves, c.moved[id])
-		c.out.Homes[id] = Home{}
-	}
-	for _, id := range sortedIDs(c.nodes) {
-		c.out.Nodes = append(c.out.Nodes, c.nodes[id])
-		c.out.Homes[id] = Home{}
-	}
-	for id := range c.out.Homes {
-		h, err := c.home(id)
-		if err != nil {
-			return err
-		}
-		c.out.Homes[id] = h
-	}
-	return nil
-}
-
 // write stages what is to be written.
 func (c *commit) write() error {
 	c.out.Tenant = c.row
@@ -284,10 +232,11 @@ func (c *commit) finish(batchKey string) error {
 	c.out.Expired = c.expired.Expired
 	c.out.Alerts, c.out.Incidents = append(c.out.Alerts, c.expired.Alerts...), append(c.out.Incidents, c.expired.Incidents...)
 	if len(alerts)+len(incidents)+len(c.touched)+c.documents > 0 {
+		slices.SortFunc(c.touched, graph.ID.Compare)
 		c.row.Revision = c.revision()
 		c.out.Change = &graph.Change{
 			Revision: c.row.Revision, At: graph.Micro(c.settings.Wall),
-			Entities: sortedIDs(c.touched), Alerts: alerts, Incidents: incidents,
+			Entities: c.touched, Alerts: alerts, Incidents: incidents,
 		}
 		c.trim()
 	}

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"errors"
-	"maps"
 	"slices"
 
 	"github.com/clew-security/clew/graph"
@@ -29,7 +28,9 @@ func (c *commit) delta() (d graph.Delta, err error) {
 	if err := c.addBearers(nodes); err != nil {
 		return d, err
 	}
-	maps.Copy(nodes, c.refollowed)
+	for _, id := range c.refollowed {
+		nodes[id] = true
+	}
 	d.Entities = sortedIDs(nodes)
 	return d, nil
 }
@@ -37,18 +38,18 @@ func (c *commit) delta() (d graph.Delta, err error) {
 // regrouped lists the nodes that gained or lost ids, and those that ids now make on their own.
 func (c *commit) regrouped() (map[graph.ID]bool, error) {
 	out := map[graph.ID]bool{}
-	for id, m := range c.moved {
-		for _, was := range []graph.ID{id, m.From, m.To} {
+	for _, m := range c.moved {
+		for _, id := range []graph.ID{m.id, m.stood, m.node} {
+			was, err := c.subject(id)
+			if err != nil {
+				return nil, err
+			}
 			now, err := c.nodeOf(was)
 			if err != nil {
 				return nil, err
 			}
-			exists, err := c.isNode(now)
-			if err != nil {
-				return nil, err
-			}
-			if exists {
-				out[now] = true
+			if now.isNode() {
+				out[now.id] = true
 			}
 		}
 	}
@@ -57,15 +58,15 @@ func (c *commit) regrouped() (map[graph.ID]bool, error) {
 
 // addBearers adds the nodes of atoms that newly bear a weak key.
 func (c *commit) addBearers(to map[graph.ID]bool) error {
-	for id, a := range c.atoms {
+	for _, a := range c.atoms {
 		if !slices.ContainsFunc(a.Bears, func(k graph.Key) bool { return k.Strength() == graph.Weak }) {
 			continue
 		}
-		node, err := c.nodeOf(id)
+		s, err := c.subject(a.ID)
 		if err != nil {
 			return err
 		}
-		to[node] = true
+		to[s.node] = true
 	}
 	return nil
 }
@@ -78,17 +79,19 @@ func (c *commit) findFollowers() error {
 	if err := w.load(); err != nil {
 		return err
 	}
-	for _, id := range sortedIDs(c.atoms) {
-		a := c.atoms[id]
-		if !a.New && a.Facts.Keys[0].Strength() == graph.Weak {
-			w.queue = append(w.queue, id)
+	for _, a := range c.atoms {
+		if len(a.Bears) == 0 {
+			continue
 		}
-		if err := w.addWeaker(id, a.Facts.Keys[0].Rank(), a.Bears); err != nil {
+		if !a.New && a.Facts.Keys[0].Strength() == graph.Weak {
+			w.queue = append(w.queue, a.ID)
+		}
+		if err := w.addWeaker(a.ID, a.Facts.Keys[0].Rank(), a.Bears); err != nil {
 			return err
 		}
 	}
-	for id := range c.moved {
-		if err := w.addAllWeaker(id); err != nil {
+	for _, s := range c.moved {
+		if err := w.addAllWeaker(s.id); err != nil {
 			return err
 		}
 	}
@@ -111,8 +114,8 @@ type followerWalk struct {
 // load asks ahead for the bearers of all weak keys that are new to an id.
 func (w *followerWalk) load() error {
 	var all []BearerQuery
-	for id, a := range w.c.atoms {
-		all = append(all, weakerQueries(id.Kind(), a.Bears, a.Facts.Keys[0].Rank())...)
+	for _, a := range w.c.atoms {
+		all = append(all, weakerQueries(a.ID.Kind(), a.Bears, a.Facts.Keys[0].Rank())...)
 	}
 	return w.c.base.loadBearers(all)
 }
@@ -125,11 +128,12 @@ func (w *followerWalk) addWeaker(id graph.ID, rank int, keys []graph.Key) error 
 }
 
 func (w *followerWalk) addAllWeaker(id graph.ID) error {
-	facts, err := w.c.atomFacts(id)
-	if err != nil || len(facts.Keys) == 0 {
+	s, err := w.c.subject(id)
+	if err != nil || len(s.facts().Keys) == 0 {
 		return err
 	}
-	return w.addWeaker(id, facts.Keys[0].Rank(), facts.Keys)
+	keys := s.facts().Keys
+	return w.addWeaker(id, keys[0].Rank(), keys)
 }
 
 func (w *followerWalk) visit(id graph.ID) error {
@@ -154,7 +158,12 @@ func (c *commit) refollow(id graph.ID) error {
 	if err != nil || !existed {
 		return err
 	}
-	c.refollowed[id], c.touched[id] = true, true
-	c.nodes[id] = NodeWrite{ID: id, Revision: c.revision()}
+	s, err := c.subject(id)
+	if err != nil {
+		return err
+	}
+	c.refollowed = append(c.refollowed, id)
+	c.touch(s)
+	c.rewrite(s, NodeWrite{ID: id, Revision: c.revision()})
 	return nil
 }

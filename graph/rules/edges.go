@@ -9,39 +9,25 @@ import (
 )
 
 // observeEdges merges the sightings into their edges, each sighting read and written once.
-func (c *commit) observeEdges(all []graph.EdgeObservation) error {
-	said, order := map[SightingKey][]graph.Sighting{}, make([]SightingKey, 0, len(all))
-	for _, o := range all {
-		key := SightingKey{Ends{o.From, o.Kind, o.To}, o.Observation}
-		if said[key] == nil {
-			order = append(order, key)
-		}
-		said[key] = append(said[key], o.Sighting())
-	}
-	slices.SortFunc(order, func(a, b SightingKey) int {
-		if d := a.Ends.Compare(b.Ends); d != 0 {
-			return d
-		}
-		return a.Observation.Compare(b.Observation)
-	})
-	stored, err := c.storedSightings(order)
+func (c *commit) observeEdges(all []relation) error {
+	stored, err := c.storedSightings(all)
 	if err != nil {
 		return err
 	}
+	c.out.Sightings = make([]SightingWrite, 0, len(all))
 	unsure := map[Ends]bool{}
-	for i, key := range order {
-		known := stored[i].Edge || (i > 0 && order[i-1].Ends == key.Ends)
+	for i, r := range all {
+		known := stored[i].Edge || (i > 0 && all[i-1].Ends == r.Ends)
 		if !known {
 			c.row.Edges++
 			c.receipt.NewEdges++
 		}
-		s := c.joinSightings(stored[i].Sighting, stored[i].Seen, said[key])
+		s := c.joinSightings(stored[i].Sighting, stored[i].Seen, r.said)
 		if stored[i].Seen && s == stored[i].Sighting {
 			continue
 		}
-		c.out.Sightings = append(c.out.Sightings, SightingWrite{key, s, !known, !stored[i].Seen})
-		c.sightings[key.Ends] = append(c.sightings[key.Ends], s)
-		if err := c.touchEdge(key.Ends, !stored[i].Seen, unsure); err != nil {
+		c.out.Sightings = append(c.out.Sightings, SightingWrite{r.SightingKey, s, !known, !stored[i].Seen})
+		if err := c.touchEdge(r, !stored[i].Seen, unsure); err != nil {
 			return err
 		}
 	}
@@ -49,11 +35,11 @@ func (c *commit) observeEdges(all []graph.EdgeObservation) error {
 }
 
 // storedSightings asks for those that can be there: an id that was never observed has no edge.
-func (c *commit) storedSightings(order []SightingKey) ([]Sighted, error) {
-	out, ask, place := make([]Sighted, len(order)), []SightingKey{}, []int{}
-	for i, k := range order {
-		if !c.isNew(k.From) && !c.isNew(k.To) {
-			ask, place = append(ask, k), append(place, i)
+func (c *commit) storedSightings(all []relation) ([]Sighted, error) {
+	out, ask, place := make([]Sighted, len(all)), make([]SightingKey, 0, len(all)), make([]int, 0, len(all))
+	for i, r := range all {
+		if !c.subjects[r.From].isNew() && !c.subjects[r.To].isNew() {
+			ask, place = append(ask, r.SightingKey), append(place, i)
 		}
 	}
 	if len(ask) == 0 {
@@ -67,11 +53,6 @@ func (c *commit) storedSightings(order []SightingKey) ([]Sighted, error) {
 		out[place[i]] = s
 	}
 	return out, nil
-}
-
-func (c *commit) isNew(id graph.ID) bool {
-	a, ok := c.atoms[id]
-	return ok && a.New
 }
 
 // joinSightings joins what was said of one observation with what is stored of it, and counts what was known.
@@ -90,28 +71,21 @@ func (c *commit) joinSightings(s graph.Sighting, seen bool, said []graph.Sightin
 	return s
 }
 
-// shownEnds maps an edge between home ids to nodes.
-func (c *commit) shownEnds(at Ends) (Ends, error) {
-	from, err1 := c.nodeOf(at.From)
-	to, err2 := c.nodeOf(at.To)
-	return Ends{from, at.Kind, to}, errors.Join(err1, err2)
-}
-
 // touchEdge notes that an edge changed as shown. A new observation between two nodes of one observed id each
 // always shows; otherwise another sighting may say the same, and the edge is compared at the end.
-func (c *commit) touchEdge(at Ends, added bool, unsure map[Ends]bool) error {
-	shown, err := c.shownEnds(at)
-	if err != nil || shown.From == shown.To {
+func (c *commit) touchEdge(r relation, added bool, unsure map[Ends]bool) error {
+	from, err1 := c.nodeOf(c.subjects[r.From])
+	to, err2 := c.nodeOf(c.subjects[r.To])
+	if err := errors.Join(err1, err2); err != nil || from == to {
 		return err
 	}
-	from, err1 := c.isSingle(shown.From)
-	to, err2 := c.isSingle(shown.To)
-	if added && from && to {
-		c.touched[shown.From], c.touched[shown.To] = true, true
+	if added && from.isSingle() && to.isSingle() {
+		c.touch(from)
+		c.touch(to)
 	} else {
-		unsure[shown] = true
+		unsure[Ends{from.id, r.Kind, to.id}] = true
 	}
-	return errors.Join(err1, err2)
+	return nil
 }
 
 // compareEdges touches the ends of those edges that show something else than before.
@@ -126,7 +100,9 @@ func (c *commit) compareEdges(unsure map[Ends]bool) error {
 			return err
 		}
 		if !sameEdge(before, now) {
-			c.touched[at.From], c.touched[at.To] = true, true
+			if err := errors.Join(c.touchNode(at.From), c.touchNode(at.To)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

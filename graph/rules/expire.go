@@ -109,7 +109,9 @@ func (c *commit) expireEdge(at graph.EdgeKey, e *graph.Expiry) error {
 		c.expired.Expired = append(c.expired.Expired, p)
 		c.row.Edges--
 		c.receipt.ExpiredEdges++
-		c.touched[shown.From], c.touched[shown.To] = true, true
+		if err := errors.Join(c.touchNode(shown.From), c.touchNode(shown.To)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

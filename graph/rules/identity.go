@@ -9,60 +9,58 @@ import (
 )
 
 // observeEntities merges the observations into what is stored under their ids, each read and written once.
-func (c *commit) observeEntities(ids []graph.ID, facts []graph.Facts) error {
-	said, order := make(map[graph.ID][]graph.Facts, len(ids)), make([]graph.ID, 0, len(ids))
-	for i, id := range ids {
-		if said[id] == nil {
-			order = append(order, id)
-			said[id] = facts[i : i+1 : i+1]
-		} else {
-			said[id] = append(said[id], facts[i])
-		}
-	}
-	if err := c.base.loadHomes(order); err != nil {
+func (c *commit) observeEntities(p *Prepared) (err error) {
+	if c.observed, err = c.subjectsOf(p.ids); err != nil {
 		return err
 	}
-	for _, id := range order {
-		c.observeAtom(id, said[id])
+	c.atoms = make([]AtomWrite, 0, len(p.ids)) // of which subjects hold addresses: it does not grow
+	for i, s := range c.observed {
+		c.observe(s, p.Entities, p.said[i])
 	}
 	return nil
 }
 
-// observeAtom takes what was said of one id, in order.
-func (c *commit) observeAtom(id graph.ID, said []graph.Facts) {
-	old := c.base.homes[id].Facts
-	known, now := len(old.Keys) > 0, old
-	for i, facts := range said {
+// observe takes what was said of one id, in order.
+func (c *commit) observe(s *subject, all []graph.EntityObservation, said []int32) {
+	known, news, now := s.was.Observed(), false, s.was.Facts
+	for i, place := range said {
 		if !known && i == 0 {
-			now = facts
+			now, news = all[place].Facts(), true
 			continue
 		}
-		if now.Knows(facts) {
+		joined, changed := now.Observe(all[place])
+		if !changed {
 			c.receipt.KnownEntities++
 			continue
 		}
-		now = now.Merge(facts)
+		now, news = joined, true
 	}
-	if known && now.Equal(old) {
+	if !news {
 		return
 	}
 	if !known {
 		c.receipt.NewEntities++
 	}
-	a := &AtomWrite{ID: id, Facts: now, New: !known}
+	c.atoms = append(c.atoms, AtomWrite{ID: s.id, Was: s.was.Facts, Facts: now, New: !known})
+	s.atom = &c.atoms[len(c.atoms)-1]
 	for _, k := range now.Keys {
-		if !slices.Contains(old.Keys, k) {
-			a.Bears = append(a.Bears, k)
+		if !slices.Contains(s.was.Facts.Keys, k) {
+			s.atom.Bears = append(s.atom.Bears, k)
 		}
 	}
-	c.atoms[id] = a
-	c.index(a)
+	c.change(s)
+	c.index(s.atom)
 }
 
 // index stages the keys that are new: weak ones are borne, strong ones claimed.
 func (c *commit) index(a *AtomWrite) {
-	for _, k := range a.Bears {
-		id := k.ID()
+	a.named = make([]graph.ID, len(a.Bears))
+	for i, k := range a.Bears {
+		id := a.ID // the strongest key names the id itself
+		if k != a.Facts.Keys[0] {
+			id = k.ID()
+		}
+		a.named[i] = id
 		switch {
 		case k.Strength() == graph.Weak:
 			c.borne[id] = append(c.borne[id], Bearer{Home: a.ID, Rank: a.Facts.Keys[0].Rank()})
@@ -72,24 +70,12 @@ func (c *commit) index(a *AtomWrite) {
 	}
 }
 
-// claims lists the ids that an id claims by its strong keys.
-func claims(home graph.ID, all []graph.Key) (out []graph.ID) {
-	for _, k := range all {
-		if k.Strength() != graph.Strong {
-			continue
-		}
-		if id := k.ID(); id != home {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
 // resolveIdentity finds the nodes anew for every newly claimed id, and on from each that changed its node to
 // what it claims itself. All claims are staged by then, so each id is resolved once.
 func (c *commit) resolveIdentity() error {
 	queue := sortedIDs(c.claimed)
-	if err := errors.Join(c.base.loadHomes(queue), c.base.loadClaimants(queue)); err != nil {
+	_, err1 := c.subjectsOf(queue)
+	if err := errors.Join(err1, c.base.loadClaimants(queue)); err != nil {
 		return err
 	}
 	for done := map[graph.ID]bool{}; len(queue) > 0; queue = queue[1:] {
@@ -98,103 +84,128 @@ func (c *commit) resolveIdentity() error {
 			continue
 		}
 		done[id] = true
-		moved, err := c.resolve(id)
+		s, err := c.resolve(id)
 		if err != nil {
 			return err
 		}
-		if moved {
-			facts, err := c.atomFacts(id)
-			if err != nil {
-				return err
-			}
-			queue = append(queue, claims(id, facts.Keys)...)
+		if s.moved() {
+			queue = append(queue, claims(id, s.facts().Keys)...)
 		}
 	}
 	return c.settleNodes()
 }
 
+// claims lists the ids that an id claims by its strong keys.
+func claims(home graph.ID, all []graph.Key) []graph.ID {
+	return AtomWrite{ID: home, Bears: all}.Claims()
+}
+
 // resolve moves one id to its node by the staged claims.
-func (c *commit) resolve(id graph.ID) (moved bool, err error) {
-	from, err := c.base.canonical(id)
+func (c *commit) resolve(id graph.ID) (*subject, error) {
+	s, err := c.subject(id)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	to, err := graph.Resolve(id, c.claimantsOf)
-	if err != nil || to == from {
-		return false, err
+	if err != nil || to == s.stood {
+		return s, err
 	}
-	c.moved[id] = Move{id, from, to}
-	if to != id {
-		c.joined[to] = append(c.joined[to], id)
-	}
-	return true, nil
+	s.node, c.moved = to, append(c.moved, s)
+	c.change(s)
+	return s, nil
 }
 
 // settleNodes brings the rows of nodes up to date with the atoms and moves.
 func (c *commit) settleNodes() error {
-	affected, gained := map[graph.ID]bool{}, map[graph.ID]int{}
-	for id, a := range c.atoms {
-		node, err := c.nodeOf(id)
-		if err != nil {
-			return err
-		}
-		affected[node] = true
-		if a.New && node != id {
-			c.twins[node] = true
-		}
-	}
-	regrouped := map[graph.ID]bool{}
-	for id, m := range c.moved {
-		affected[id], affected[m.From], affected[m.To] = true, true, true
-		regrouped[m.From], regrouped[m.To] = true, true
-		if m.From != id {
-			gained[m.From]--
-		}
-		if m.To != id {
-			gained[m.To]++
-		}
-	}
-	order := sortedIDs(affected)
-	if err := c.base.loadHomes(order); err != nil {
+	affected, err := c.affected()
+	if err != nil {
 		return err
 	}
-	for _, id := range order {
-		if err := c.settleNode(id, gained[id], regrouped[id]); err != nil {
+	for _, s := range affected {
+		if err := c.settleNode(s); err != nil {
 			return err
 		}
 	}
 	return c.touchNeighbours()
 }
 
-func (c *commit) settleNode(id graph.ID, gained int, regrouped bool) error {
-	old, err := c.base.home(id)
-	if err != nil {
-		return err
+// affected lists the ids whose rows as nodes may change, each once.
+func (c *commit) affected() (out []*subject, err error) {
+	seen := make(map[*subject]bool, len(c.observed))
+	add := func(s *subject) {
+		if !seen[s] {
+			seen[s], out = true, append(out, s)
+		}
 	}
-	was := old.Observed() && (old.Node.IsZero() || old.Node == id)
-	is, err := c.isNode(id)
-	if err != nil {
-		return err
+	if err := c.loadNodes(); err != nil {
+		return nil, err
 	}
+	for _, s := range c.observed {
+		if s.atom == nil {
+			continue
+		}
+		node, err := c.nodeOf(s)
+		if err != nil {
+			return nil, err
+		}
+		add(node)
+		node.twin = node.twin || s.isNew() && node != s
+	}
+	for _, s := range c.moved {
+		from, err1 := c.subject(s.stood)
+		to, err2 := c.subject(s.node)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		if from != s {
+			from.gained--
+		}
+		if to != s {
+			to.gained++
+			to.joined = append(to.joined, s.id)
+		}
+		from.regrouped, to.regrouped = true, true
+		add(s)
+		add(from)
+		add(to)
+	}
+	return out, nil
+}
+
+// loadNodes asks ahead for the nodes of what was observed or moved.
+func (c *commit) loadNodes() error {
+	var others []graph.ID
+	for _, s := range slices.Concat(c.observed, c.moved) {
+		if s.stood != s.id {
+			others = append(others, s.stood)
+		}
+		if s.node != s.id {
+			others = append(others, s.node)
+		}
+	}
+	_, err := c.subjectsOf(others)
+	return err
+}
+
+func (c *commit) settleNode(s *subject) error {
+	was, is := s.wasNode(), s.isNode()
 	switch {
 	case is:
-		members := old.Members + gained
-		alone := old.Alone
-		if !was || regrouped || c.twins[id] || !old.Alone {
-			if alone, err = c.isAlone(id); err != nil {
+		row := NodeWrite{ID: s.id, Revision: c.revision(), Members: s.was.Members + s.gained, Alone: s.was.Alone}
+		if !was || s.regrouped || s.twin || !row.Alone {
+			var err error
+			if row.Alone, err = c.isAlone(s.id); err != nil {
 				return err
 			}
 		}
-		n := NodeWrite{ID: id, Revision: c.revision(), Members: members, Alone: alone}
-		c.settled[id] = n
-		if was && !regrouped {
-			changed, err := c.factsChanged(id, members == 0 || alone)
+		if was && !s.regrouped {
+			changed, err := c.factsChanged(s, row.Members == 0 || row.Alone)
 			if err != nil {
 				return err
 			}
 			if !changed {
-				if n.Revision = old.Revision; alone != old.Alone {
-					c.nodes[id] = n
+				if row.Revision = s.was.Revision; row.Alone != s.was.Alone {
+					c.rewrite(s, row)
 				}
 				return nil
 			}
@@ -202,41 +213,41 @@ func (c *commit) settleNode(id graph.ID, gained int, regrouped bool) error {
 		if !was {
 			c.row.Entities++
 		}
-		c.touched[id] = true
-		c.nodes[id] = n
+		c.touch(s)
+		c.rewrite(s, row)
 	case was:
 		c.row.Entities--
-		c.nodes[id] = NodeWrite{ID: id, Gone: true}
+		c.rewrite(s, NodeWrite{ID: s.id, Gone: true})
 	}
 	return nil
 }
 
 // isAlone reports whether nothing was observed under the other ids of a node.
 func (c *commit) isAlone(node graph.ID) (bool, error) {
-	members, err := c.membersOf(node)
+	ids, err := c.membersOf(node)
 	if err != nil {
 		return false, err
 	}
+	members, err := c.subjectsOf(ids)
 	for _, m := range members {
-		facts, err := c.atomFacts(m)
-		if err != nil || len(facts.Keys) > 0 {
+		if len(m.facts().Keys) > 0 {
 			return false, err
 		}
 	}
-	return true, nil
+	return true, err
 }
 
 // factsChanged reports whether a node that kept its members shows other facts: of several ids, one may have
 // learned what another knew.
-func (c *commit) factsChanged(id graph.ID, alone bool) (bool, error) {
+func (c *commit) factsChanged(s *subject, alone bool) (bool, error) {
 	if alone {
-		return c.atoms[id] != nil, nil
+		return s.atom != nil, nil
 	}
-	old, _, err := c.base.Entity(id)
+	old, _, err := c.base.Entity(s.id)
 	if err != nil {
 		return false, err
 	}
-	now, _, err := c.now().Entity(id)
+	now, _, err := c.now().Entity(s.id)
 	if err != nil {
 		return false, err
 	}
@@ -248,33 +259,29 @@ func (c *commit) factsChanged(id graph.ID, alone bool) (bool, error) {
 // touchNeighbours names the nodes whose edges now lead to another node. What was never observed has no edges.
 func (c *commit) touchNeighbours() error {
 	var observed []graph.ID
-	for _, id := range sortedIDs(c.moved) {
-		h, err := c.base.home(id)
-		if err != nil {
-			return err
-		}
-		if h.Observed() {
-			observed = append(observed, id)
+	for _, s := range c.moved {
+		if s.was.Observed() {
+			observed = append(observed, s.id)
 		}
 	}
 	if len(observed) == 0 {
 		return nil
 	}
+	slices.SortFunc(observed, graph.ID.Compare)
 	all, err := c.tx.Neighbours(c.ctx, observed)
 	if err != nil {
 		return err
 	}
-	if err := c.base.loadHomes(slices.Concat(all...)); err != nil {
+	others, err := c.subjectsOf(slices.Concat(all...))
+	if err != nil {
 		return err
 	}
-	for _, others := range all {
-		for _, o := range others {
-			node, err := c.nodeOf(o)
-			if err != nil {
-				return err
-			}
-			c.touched[node] = true
+	for _, s := range others {
+		node, err := c.nodeOf(s)
+		if err != nil {
+			return err
 		}
+		c.touch(node)
 	}
 	return nil
 }

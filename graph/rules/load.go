@@ -172,10 +172,7 @@ func (l *loader) home(r graph.HomeRecord) error {
 		l.row.Entities++
 		l.out.Nodes = append(l.out.Nodes, NodeWrite{ID: r.ID, Revision: r.Revision, Members: r.Members})
 	}
-	if l.out.Homes == nil {
-		l.out.Homes = map[graph.ID]Home{}
-	}
-	l.out.Homes[r.ID] = h
+	l.out.Homes = append(l.out.Homes, HomeWrite{r.ID, h})
 	return nil
 }
 

@@ -12,16 +12,16 @@ type memo struct {
 	ctx     context.Context
 	records Records
 
-	homes     map[graph.ID]Home
+	homes     map[graph.ID]*Home
 	members   map[graph.ID][]graph.ID
 	claimants map[graph.ID][]graph.ID
 	bearers   map[BearerQuery][]Bearer
 	edges     map[Ends][]graph.Sighting
 }
 
-func newMemo(ctx context.Context, r Records) *memo {
+func newMemo(ctx context.Context, r Records, ids int) *memo {
 	return &memo{
-		ctx: ctx, records: r, homes: map[graph.ID]Home{}, members: map[graph.ID][]graph.ID{},
+		ctx: ctx, records: r, homes: make(map[graph.ID]*Home, ids), members: map[graph.ID][]graph.ID{},
 		claimants: map[graph.ID][]graph.ID{}, bearers: map[BearerQuery][]Bearer{}, edges: map[Ends][]graph.Sighting{},
 	}
 }
@@ -56,7 +56,16 @@ func one[K comparable, V any](ctx context.Context, have map[K]V, k K, ask func(c
 	return have[k], err
 }
 
-func (m *memo) loadHomes(ids []graph.ID) error { return fill(m.ctx, m.homes, ids, m.records.Homes) }
+func (m *memo) loadHomes(ids []graph.ID) error {
+	return fill(m.ctx, m.homes, ids, func(ctx context.Context, ids []graph.ID) ([]*Home, error) {
+		answers, err := m.records.Homes(ctx, ids)
+		out := make([]*Home, len(answers))
+		for i := range answers {
+			out[i] = &answers[i]
+		}
+		return out, err
+	})
+}
 
 func (m *memo) loadClaimants(ids []graph.ID) error {
 	return fill(m.ctx, m.claimants, ids, m.records.Claimants)
@@ -66,7 +75,15 @@ func (m *memo) loadBearers(all []BearerQuery) error {
 	return fill(m.ctx, m.bearers, all, m.records.Bearers)
 }
 
-func (m *memo) home(id graph.ID) (Home, error) { return one(m.ctx, m.homes, id, m.records.Homes) }
+func (m *memo) home(id graph.ID) (*Home, error) {
+	if h, ok := m.homes[id]; ok {
+		return h, nil
+	}
+	if err := m.loadHomes([]graph.ID{id}); err != nil {
+		return &Home{}, err
+	}
+	return m.homes[id], nil
+}
 
 func (m *memo) membersOf(node graph.ID) ([]graph.ID, error) {
 	h, err := m.home(node)

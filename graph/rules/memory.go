@@ -43,9 +43,7 @@ func (m *Memory) Committed() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, w := range m.pending {
-		for id, h := range w.Homes {
-			m.keep(id, h)
-		}
+		m.add(w)
 	}
 	m.pending = nil
 	m.commits++
@@ -144,17 +142,23 @@ func (m *Memory) recall(id graph.ID) (h Home, ok bool) {
 	return Home{}, m.complete && !m.seen.has(hashID(saltHome, id))
 }
 
-// staged notes what a Write brings into being. Being in the filter without being there costs a question, no more.
+// staged notes a Write until it is committed.
 func (m *Memory) staged(w Writes) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for id := range w.Homes {
-		m.seen.add(hashID(saltHome, id))
+	m.pending = append(m.pending, w)
+}
+
+// add takes in what a Write brought into being.
+func (m *Memory) add(w Writes) {
+	for _, h := range w.Homes {
+		m.seen.add(hashID(saltHome, h.ID))
+		m.keep(h.ID, h.Home)
 	}
 	for _, a := range w.Atoms {
-		for _, k := range a.Bears {
+		for i, k := range a.Bears {
 			if k.Strength() == graph.Weak {
-				m.seen.add(hashID(saltWeak, k.ID()))
+				m.seen.add(hashID(saltWeak, a.KeyID(i)))
 			}
 		}
 		for _, id := range a.Claims() {
@@ -166,7 +170,6 @@ func (m *Memory) staged(w Writes) {
 			m.seen.add(hashEnds(s.Ends))
 		}
 	}
-	m.pending = append(m.pending, w)
 }
 
 // markFresh finds the ids of which nothing is stored.

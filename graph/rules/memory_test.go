@@ -59,6 +59,23 @@ func TestMemoryOfHomesIsBounded(t *testing.T) {
 	}
 }
 
+// A home that was committed and is not remembered any more is asked for, not taken for new.
+func TestAHomeThatWasForgottenIsStillKnownToExist(t *testing.T) {
+	m, id := NewMemory(), graph.NewID(graph.KindDevice, "old")
+	m.begin(Tenant{})
+	m.staged(Writes{Homes: []HomeWrite{{ID: id}}})
+	m.Committed()
+	for i := range 2*homesRemembered + 1 {
+		m.keep(graph.NewID(graph.KindDevice, fmt.Sprint(i)), Home{})
+	}
+	if _, ok := m.recall(id); ok {
+		t.Error("it is answered without being asked for")
+	}
+	if _, ok := m.recall(graph.NewID(graph.KindDevice, "never")); !ok {
+		t.Error("what never existed is asked for")
+	}
+}
+
 // Reading is due once, after so many commits, and again only when something was forgotten.
 func TestReadingIsDueOnce(t *testing.T) {
 	m := NewMemory()

@@ -42,13 +42,14 @@ func (s Sameness) among(e graph.Entity, limit int) (possibly []graph.ID, sole gr
 	if e.ID.IsZero() || !e.WeakOnly() {
 		return nil, graph.ID{}, nil
 	}
-	rows, rank := graph.KeyTable(e.Kind()), e.Keys[0].Rank()
+	rank := e.Keys[0].Rank()
+	weak, _ := graph.WeakRanks(e.Kind())
 	bearers, err := s.bearers(e.Keys, 0, rank, limit)
 	if err != nil {
 		return nil, graph.ID{}, err
 	}
 	possibly, sole, err = graph.SameAs(rank, bearers, func(b graph.Bearer) (graph.ID, error) {
-		if rows[b.Rank].Strength == graph.Strong {
+		if b.Rank < weak {
 			return b.Node, nil
 		}
 		return s.follow(b.Node)
@@ -126,12 +127,8 @@ func (s Sameness) weaker(kind graph.Kind, all []graph.Key, homeRank int) ([]grap
 }
 
 func weakerQueries(kind graph.Kind, all []graph.Key, homeRank int) []BearerQuery {
-	rows := graph.KeyTable(kind)
-	firstWeak := slices.IndexFunc(rows, func(r graph.KeyRow) bool { return r.Strength == graph.Weak })
-	if firstWeak < 0 {
-		return nil
-	}
-	return bearerQueries(all, max(firstWeak, homeRank+1), len(rows), MaxBearers)
+	from, before := graph.WeakRanks(kind)
+	return bearerQueries(all, max(from, homeRank+1), before, MaxBearers)
 }
 
 // followers lists the weak-only nodes that are followed to e, in order. The way may lead over another weak-only
