@@ -31,7 +31,14 @@ type Subject interface {
 func Run(t *testing.T, fresh func(t TB) Subject) {
 	t.Helper()
 	for _, c := range suite {
-		t.Run(c.name, func(t *testing.T) { c.run(t, fresh) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Cleanup(func() {
+				if t.Skipped() {
+					t.Error("a check was skipped: every store must pass all of them")
+				}
+			})
+			c.run(t, fresh)
+		})
 	}
 }
 

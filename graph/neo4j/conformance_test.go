@@ -1,92 +1,23 @@
 package neo4j
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"iter"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/cached"
 	"github.com/clew-security/clew/graph/graphtest"
+	"github.com/clew-security/clew/internal/realserver"
 )
-
-// apartReader reads with the names that the suite knows: all tenants have a prefix.
-type apartReader struct {
-	graph.Reader
-	prefix graph.TenantID
-}
-
-func (a apartReader) name(t graph.TenantID) graph.TenantID {
-	if t == "" {
-		return t
-	}
-	return a.prefix + t
-}
-
-func (a apartReader) view(v graph.View) graph.View { v.Tenant = a.name(v.Tenant); return v }
-
-func (a apartReader) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
-	return a.Reader.Entities(ctx, a.view(v), q)
-}
-
-func (a apartReader) Lookup(ctx context.Context, v graph.View, keys []graph.Key) ([][]graph.ID, error) {
-	return a.Reader.Lookup(ctx, a.view(v), keys)
-}
-
-func (a apartReader) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
-	return a.Reader.Edges(ctx, a.view(v), q)
-}
-
-func (a apartReader) Alerts(ctx context.Context, v graph.View, q graph.AlertQuery) (graph.AlertPage, error) {
-	return a.Reader.Alerts(ctx, a.view(v), q)
-}
-
-func (a apartReader) Incidents(ctx context.Context, v graph.View, q graph.IncidentQuery) (graph.IncidentPage, error) {
-	return a.Reader.Incidents(ctx, a.view(v), q)
-}
-
-func (a apartReader) Documents(ctx context.Context, v graph.View, q graph.DocumentQuery) ([]graph.Document, error) {
-	return a.Reader.Documents(ctx, a.view(v), q)
-}
-
-func (a apartReader) Position(ctx context.Context, v graph.View) (graph.Position, error) {
-	return a.Reader.Position(ctx, a.view(v))
-}
-
-// apart is a store of which all tenants have a prefix, so that one server serves many subjects.
-type apart struct {
-	apartReader
-	store *Store
-}
-
-var _ graph.Store = apart{}
-
-func (a apart) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
-	return a.store.Changes(ctx, a.view(v), since)
-}
-
-func (a apart) Apply(ctx context.Context, t graph.TenantID, b graph.Batch) (graph.Receipt, error) {
-	if b.Decide != nil {
-		b.Decide = apartDecider{b.Decide, t, a.prefix}
-	}
-	return a.store.Apply(ctx, a.name(t), b)
-}
-
-func (a apart) Ready(ctx context.Context) error { return a.store.Ready(ctx) }
-func (a apart) Close() error                    { return a.store.Close() }
-
-// apartDecider hands the decider the name of its tenant that the suite knows.
-type apartDecider struct {
-	graph.Decider
-	tenant, prefix graph.TenantID
-}
-
-func (d apartDecider) Decide(ctx context.Context, r graph.Reader, v graph.View, delta graph.Delta) ([]graph.IncidentChange, error) {
-	v.Tenant = d.tenant
-	return d.Decider.Decide(ctx, apartReader{r, d.prefix}, v, delta)
-}
 
 // subject is an empty database as far as its own tenants go.
 type subject struct {
@@ -96,13 +27,17 @@ type subject struct {
 
 func (s subject) Open(t graphtest.TB, clock func() time.Time) graph.Store {
 	t.Helper()
-	o := s.options
+	return graphtest.Apart(openAt(t, s.options, clock), s.prefix)
+}
+
+func openAt(t graphtest.TB, o Options, clock func() time.Time) *Store {
+	t.Helper()
 	o.Clock = clock
 	store, err := Open(context.Background(), o)
 	if err != nil {
 		t.Fatalf("opening: %v", err)
 	}
-	return apart{apartReader{store, s.prefix}, store}
+	return store
 }
 
 var (
@@ -122,4 +57,65 @@ func freshSubject(t graphtest.TB) subject {
 func TestConformance(t *testing.T) {
 	migrated(t)
 	graphtest.Run(t, func(t graphtest.TB) graphtest.Subject { return freshSubject(t) })
+}
+
+// cachedSubject is a subject under the cache, which has both its tiers.
+type cachedSubject struct {
+	subject
+	cache cached.Options
+}
+
+func (s cachedSubject) Open(t graphtest.TB, clock func() time.Time) graph.Store {
+	t.Helper()
+	store, err := cached.New(s.subject.Open(t, clock), s.cache)
+	if err != nil {
+		t.Fatalf("opening: %v", err)
+	}
+	return insistent{store}
+}
+
+// insistent asks three times: the cache keeps what is asked for again, and then has it.
+type insistent struct{ graph.Store }
+
+func thrice[A any](read func() (A, error)) (a A, err error) {
+	for range 3 {
+		if a, err = read(); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+func (s insistent) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
+	return thrice(func() ([]graph.Entity, error) { return s.Store.Entities(ctx, v, q) })
+}
+
+func (s insistent) Alerts(ctx context.Context, v graph.View, q graph.AlertQuery) (graph.AlertPage, error) {
+	return thrice(func() (graph.AlertPage, error) { return s.Store.Alerts(ctx, v, q) })
+}
+
+func (s insistent) Incidents(ctx context.Context, v graph.View, q graph.IncidentQuery) (graph.IncidentPage, error) {
+	return thrice(func() (graph.IncidentPage, error) { return s.Store.Incidents(ctx, v, q) })
+}
+
+func TestConformanceUnderTheCache(t *testing.T) {
+	migrated(t)
+	reader := sdkmetric.NewManualReader()
+	redisServer := realserver.Redis(t, realserver.RedisOptions{Own: true})
+	o := cached.Options{
+		Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test"),
+		Redis: &cached.Redis{
+			Connect: redis.UniversalOptions{Addrs: []string{redisServer.Addr}}, Timeout: 5 * time.Second,
+			Secret: bytes.Repeat([]byte("s"), cached.MinSecretBytes),
+		},
+	}
+	graphtest.Run(t, func(t graphtest.TB) graphtest.Subject { return cachedSubject{freshSubject(t), o} })
+	var data metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &data); err != nil {
+		t.Fatal(err)
+	}
+	said := fmt.Sprintf("%+v", data.ScopeMetrics)
+	if !strings.Contains(said, "clew.cache.hits") || strings.Contains(said, "clew.cache.redis.failures") {
+		t.Errorf("the suite did not reach the cache, or Redis failed: %s", said)
+	}
 }

@@ -1,9 +1,7 @@
 package neo4j
 
 import (
-	"context"
 	"fmt"
-	"iter"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,21 +13,13 @@ import (
 	"github.com/clew-security/clew/graph/graphtest"
 )
 
-func (a apart) Export(ctx context.Context, t graph.TenantID) iter.Seq2[graph.Record, error] {
-	return a.store.Export(ctx, a.name(t))
-}
-
-func (a apart) Import(ctx context.Context, t graph.TenantID, records iter.Seq2[graph.Record, error]) error {
-	return a.store.Import(ctx, a.name(t), records)
-}
-
 // TestMoves carries tenants between both stores, both ways: nothing is lost, and the files are the same.
 func TestMoves(t *testing.T) {
 	o, n := migrated(t), atomic.Int64{}
 	run := time.Now().UnixNano()
 	server := func(t graphtest.TB, clock func() time.Time) graphtest.Moving {
-		s := subject{o, graph.TenantID(fmt.Sprintf("move/%d/%d/", run, n.Add(1)))}
-		return s.Open(t, clock).(apart)
+		prefix := graph.TenantID(fmt.Sprintf("move/%d/%d/", run, n.Add(1)))
+		return graphtest.ApartMoving(openAt(t, o, clock), prefix)
 	}
 	directory := func(t graphtest.TB, clock func() time.Time) graphtest.Moving {
 		s, err := embedded.Open("store", embedded.Options{FS: vfs.NewMem(), Clock: clock})
