@@ -50,8 +50,8 @@ func (s *Store) apply(ctx context.Context, id graph.TenantID, mine *tenant, b ru
 	wrote := false
 	err = s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
 		now, wrote = settled{asked: time.Now()}, false
-		t := &tx{records: records{run, id}, wall: s.options.Clock()}
-		if err := t.lock(ctx); err != nil {
+		t := newTx(run, id, s.options.Clock())
+		if err := t.lock(ctx, b.Key); err != nil {
 			return false, err
 		}
 		now.row, now.seq = t.row, t.seq

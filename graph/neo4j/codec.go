@@ -1,11 +1,13 @@
 package neo4j
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -213,7 +215,100 @@ func decodeRecord(v, column any) error {
 	return nil
 }
 
-func decodeFacts(column any) (f graph.Facts, err error) { return f, decodeRecord(&f, column) }
+// storedFacts are an entity's facts as the property facts holds them, JSON behind the seq of its write. What changes
+// with every observation is kept out of it, in seen, so that seeing an entity again rewrites a few numbers only.
+type storedFacts struct {
+	Keys       []string                   `json:"keys"` // type=value
+	Properties map[string]json.RawMessage `json:"properties,omitempty"`
+	// Observed holds the instants of those properties that were not observed when the entity was last seen.
+	Observed map[string]int64 `json:"observed,omitempty"`
+	Sources  []string         `json:"sources,omitempty"`
+}
+
+// encodeFacts is the text of facts less the instants first and last seen.
+func encodeFacts(f graph.Facts) (string, error) {
+	s := storedFacts{Keys: make([]string, len(f.Keys)), Sources: f.Sources}
+	for i, k := range f.Keys {
+		s.Keys[i] = string(k.Type) + "=" + k.Value
+	}
+	if len(f.Properties) > 0 {
+		s.Properties = make(map[string]json.RawMessage, len(f.Properties))
+	}
+	for name, p := range f.Properties {
+		s.Properties[name] = p.Value
+		if p.ObservedAt.Equal(f.LastSeen) {
+			continue
+		}
+		if s.Observed == nil {
+			s.Observed = map[string]int64{}
+		}
+		s.Observed[name] = p.ObservedAt.UnixMicro()
+	}
+	return encodeRecord(s)
+}
+
+// seenAgain reports whether two facts have the same text.
+func seenAgain(was, now graph.Facts) bool {
+	return slices.Equal(was.Keys, now.Keys) && slices.Equal(was.Sources, now.Sources) &&
+		maps.EqualFunc(was.Properties, now.Properties, func(a, b graph.Property) bool {
+			late, later := a.ObservedAt.Equal(was.LastSeen), b.ObservedAt.Equal(now.LastSeen)
+			return late == later && (late || a.ObservedAt.Equal(b.ObservedAt)) && bytes.Equal(a.Value, b.Value)
+		})
+}
+
+// seenOf is the property seen: the seq of its write, and when the entity was first and last seen.
+func seenOf(seq int64, f graph.Facts) []int64 {
+	return []int64{seq, f.FirstSeen.UnixMicro(), f.LastSeen.UnixMicro()}
+}
+
+// decodeFacts reads the properties facts and seen of an id; the zero Facts for nulls.
+func decodeFacts(id graph.ID, facts, seen any) (f graph.Facts, err error) {
+	if facts == nil {
+		return f, nil
+	}
+	var s storedFacts
+	at := list(seen)
+	if err := decodeRecord(&s, facts); err != nil {
+		return f, err
+	}
+	if len(at) != 3 {
+		return f, fmt.Errorf("%w: entity %s: when it was seen", errDamaged, id)
+	}
+	f = graph.Facts{
+		Keys: make([]graph.Key, len(s.Keys)), Properties: make(map[string]graph.Property, len(s.Properties)),
+		FirstSeen: instant(at[1]), LastSeen: instant(at[2]), Sources: s.Sources,
+	}
+	for i, k := range s.Keys {
+		name, value, _ := strings.Cut(k, "=")
+		f.Keys[i] = graph.Key{Kind: id.Kind(), Type: graph.KeyType(name), Value: value}
+	}
+	for name, value := range s.Properties {
+		observed := f.LastSeen
+		if n, other := s.Observed[name]; other {
+			observed = instant(n)
+		}
+		f.Properties[name] = graph.Property{Value: value, ObservedAt: observed}
+	}
+	return f, nil
+}
+
+// instant reads microseconds since 1970; far back enough, it is the zero time.
+func instant(v any) time.Time {
+	at := time.UnixMicro(number(v)).UTC()
+	if at.IsZero() {
+		return time.Time{}
+	}
+	return at
+}
+
+// stampOfFacts is the number of the newer of the writes that left the properties facts and seen.
+func stampOfFacts(facts, seen any) int64 {
+	stamp := stampOf(facts)
+	if at := list(seen); len(at) > 0 {
+		stamp = max(stamp, number(at[0]))
+	}
+	return stamp
+}
 
 // decodeAlert reads the columns record and revision of an alert; the zero Alert for nulls.
 func decodeAlert(record, revision any) (a graph.Alert, err error) {
@@ -229,9 +324,24 @@ func decodeIncident(record, revision any) (i graph.Incident, err error) {
 	return i, err
 }
 
+// observationPrefix begins the text of every id that is no alert's.
+var observationPrefix = graph.KindObservation.String() + "_"
+
+// observationText is how a relationship names what saw it: an alert's id, or that of another observation less its
+// prefix, which would be most of what an edge costs.
+func observationText(id graph.ID) string { return strings.TrimPrefix(id.String(), observationPrefix) }
+
+// observationOf reads what observationText wrote; the zero ID for null.
+func observationOf(v any) (graph.ID, error) {
+	if s := text(v); s != "" && !strings.Contains(s, "_") {
+		v = observationPrefix + s
+	}
+	return idOf(v)
+}
+
 // sightingOf reads the properties of a relationship.
 func sightingOf(p map[string]any) (graph.Sighting, error) {
-	o, err := idOf(p["observation"])
+	o, err := observationOf(p["observation"])
 	return graph.Sighting{
 		Observation: o, FirstSeen: timeOf(p["firstSeen"]), LastSeen: timeOf(p["lastSeen"]), EndedAt: timeOf(p["endedAt"]),
 		Source: text(p["source"]), Inferred: truth(p["inferred"]),

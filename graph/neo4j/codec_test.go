@@ -1,6 +1,7 @@
 package neo4j
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -8,9 +9,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/graphtest"
 )
 
 func TestNoTwoTenantsShareAKey(t *testing.T) {
@@ -93,6 +96,103 @@ func TestAnInstantGrowsWithTheTime(t *testing.T) {
 		if got := timeOf(micros(at)); !got.Equal(at) {
 			t.Errorf("%v came back as %v", at, got)
 		}
+	}
+}
+
+// drawFacts draws what several observations of one id leave.
+func drawFacts(t *rapid.T) (id graph.ID, all []graph.Facts) {
+	for len(all) < 2 {
+		e := graphtest.DrawEntity(t)
+		if len(all) == 0 {
+			id = e.ID()
+		} else if e.ID() != id {
+			e = seenLater(e, all[0], rapid.IntRange(-1, 1).Draw(t, "later"))
+		}
+		f := e.Facts()
+		if len(all) > 0 {
+			f = all[0].Merge(f)
+		}
+		all = append(all, f)
+	}
+	return id, all
+}
+
+// seenLater observes what is known already, and maybe one thing more.
+func seenLater(e graph.EntityObservation, f graph.Facts, later int) graph.EntityObservation {
+	e.Keys, e.ObservedAt = f.Keys, f.LastSeen.Add(time.Duration(later)*time.Hour)
+	e.Properties = map[string]json.RawMessage{}
+	for name, p := range f.Properties {
+		e.Properties[name] = p.Value
+	}
+	return e
+}
+
+func TestFactsComeBackAsTheyWereWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id, all := drawFacts(t)
+		for _, f := range all {
+			stored, err := encodeFacts(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var seen []any
+			for _, n := range seenOf(7, f) {
+				seen = append(seen, n)
+			}
+			got, err := decodeFacts(id, stamp(3, stored), seen)
+			if d := cmp.Diff(f, got, cmpopts.EquateEmpty()); err != nil || d != "" {
+				t.Fatalf("%v\n%s", err, d)
+			}
+			if n := stampOfFacts(stamp(3, stored), seen); n != 7 {
+				t.Fatalf("the stamp is %d", n)
+			}
+		}
+	})
+}
+
+func TestFactsAreSeenAgainWhereTheirTextIsTheSame(t *testing.T) {
+	same := 0
+	rapid.Check(t, func(t *rapid.T) {
+		_, all := drawFacts(t)
+		a, err1 := encodeFacts(all[0])
+		b, err2 := encodeFacts(all[1])
+		if err := errors.Join(err1, err2); err != nil || seenAgain(all[0], all[1]) != (a == b) {
+			t.Fatalf("%v\n%s\n%s", err, a, b)
+		}
+		if a == b {
+			same++
+		}
+	})
+	if same == 0 {
+		t.Error("nothing was the same")
+	}
+}
+
+func TestDamagedFactsAreRefused(t *testing.T) {
+	id := graph.NewID(graph.KindDevice, "d")
+	for _, c := range []struct{ facts, seen any }{
+		{`{"seq":1,`, []any{int64(1), int64(1), int64(1)}}, {`{"seq":1,"keys":[]}`, nil}, {`{"seq":1,"keys":[]}`, []any{int64(1)}},
+	} {
+		if _, err := decodeFacts(id, c.facts, c.seen); !errors.Is(err, errDamaged) {
+			t.Errorf("%v, %v: %v", c.facts, c.seen, err)
+		}
+	}
+	if f, err := decodeFacts(id, nil, nil); err != nil || len(f.Keys) > 0 {
+		t.Errorf("nothing stored is %v (%v)", f, err)
+	}
+}
+
+func TestAnObservationIsNamedShortly(t *testing.T) {
+	for _, id := range []graph.ID{graph.NewID(graph.KindObservation, "o"), graph.NewID(graph.KindAlert, "a")} {
+		if got, err := observationOf(observationText(id)); got != id || err != nil {
+			t.Errorf("%s came back as %s (%v)", id, got, err)
+		}
+	}
+	if id, err := observationOf(nil); !id.IsZero() || err != nil {
+		t.Errorf("nothing is %s (%v)", id, err)
+	}
+	if _, err := observationOf("no"); !errors.Is(err, errDamaged) {
+		t.Errorf("a damaged one: %v", err)
 	}
 }
 

@@ -141,8 +141,8 @@ func TestTheReceiptIsTheTrueOneAlthoughOthersWroteMeanwhile(t *testing.T) {
 	s := open(t, migrated(t))
 	tenant, ctx := tenantOfTest(t), context.Background()
 	err := s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
-		x := &tx{records: records{run, tenant}, wall: epoch}
-		if err := x.lock(ctx); err != nil {
+		x := newTx(run, tenant, epoch)
+		if err := x.lock(ctx, ""); err != nil {
 			return false, err
 		}
 		return true, x.seal(ctx, "mine", graph.Receipt{Revision: 41, NewEdges: 7})
@@ -153,8 +153,8 @@ func TestTheReceiptIsTheTrueOneAlthoughOthersWroteMeanwhile(t *testing.T) {
 	mustApply(t, s, tenant, alertNamed("other"))
 	look := func(seq int64, token string) (made bool, r graph.Receipt, err error) {
 		err = s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
-			x := &tx{records: records{run, tenant}}
-			if err := x.lock(ctx); err != nil {
+			x := newTx(run, tenant, epoch)
+			if err := x.lock(ctx, ""); err != nil {
 				return false, err
 			}
 			made, err = x.committed(ctx, seq, token, &r)
@@ -384,7 +384,9 @@ func TestAKilledServerHasTheBatchWholeOrNotAtAll(t *testing.T) {
 			_, err := s.Apply(context.Background(), tenant, logons(round, 3_000))
 			done <- err
 		}()
-		caught = awaitWriting(t, s, "CREATE (f)-[:LOGGED_ON", done)
+		if caught = awaitWriting(t, s, "CREATE (f)-[:$(", done); round == 50 && !caught {
+			t.Fatal("the server was never seen writing")
+		}
 	}
 	server.Kill(t)
 	if err := <-done; err == nil || !strings.Contains(err.Error(), "cannot be reached") {

@@ -101,7 +101,7 @@ func (e exporter) stream(cypher string, record func(*driver.Record) (graph.Recor
 const exportHomes = `
 MATCH (e:Entity) WHERE e.key >= $from AND e.key < $to
 OPTIONAL MATCH (e)-[:SAME_AS]->(n:Entity)
-RETURN e.key, n.key, e.facts, e.revision, e.members ORDER BY e.key`
+RETURN e.key, n.key, e.facts, e.seen, e.revision, e.members ORDER BY e.key`
 
 func (e exporter) homes() (bool, error) {
 	return e.stream(exportHomes, func(row *driver.Record) (graph.Record, bool, error) {
@@ -114,14 +114,14 @@ func (e exporter) homes() (bool, error) {
 			return graph.Record{}, false, err
 		}
 		if row.Values[2] != nil {
-			f, err := decodeFacts(row.Values[2])
+			f, err := decodeFacts(r.ID, row.Values[2], row.Values[3])
 			if err != nil {
 				return graph.Record{}, false, err
 			}
 			r.Facts = &f
 		}
 		if r.Node.IsZero() {
-			r.Revision, r.Members = graph.Revision(number(row.Values[3])), int(number(row.Values[4]))
+			r.Revision, r.Members = graph.Revision(number(row.Values[4])), int(number(row.Values[5]))
 		}
 		return graph.Record{Home: &r}, r.Facts != nil || !r.Node.IsZero(), nil
 	})
@@ -303,8 +303,8 @@ func (s *Store) importPart(ctx context.Context, id graph.TenantID, w rules.Write
 	token, sent := rand.Text(), int64(0)
 	err = s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
 		now = settled{asked: time.Now()}
-		t := &tx{records: records{run, id}, wall: s.options.Clock()}
-		if err := t.lock(ctx); err != nil {
+		t := newTx(run, id, s.options.Clock())
+		if err := t.lock(ctx, ""); err != nil {
 			return false, err
 		}
 		now.row, now.seq = t.row, t.seq

@@ -189,7 +189,7 @@ func group(at map[graph.ID]map[rules.Ends][]graph.Sighting, v []any) error {
 	s := graph.Sighting{
 		FirstSeen: timeOf(v[5]), LastSeen: timeOf(v[6]), EndedAt: timeOf(v[7]), Source: text(v[8]), Inferred: truth(v[9]),
 	}
-	if s.Observation, err = idOf(v[4]); err != nil {
+	if s.Observation, err = observationOf(v[4]); err != nil {
 		return err
 	}
 	ends := rules.Ends{From: node, Kind: kindOfType(text(v[2])), To: other}

@@ -9,7 +9,7 @@ import (
 )
 
 // shownNode is what nodeOf reads of n, behind the key that was asked for.
-const shownNode = `n.key AS node, n.revision, n.facts, CASE WHEN n.members > 0 THEN [(m)-[:SAME_AS]->(n) | [m.key, m.facts]] ELSE [] END`
+const shownNode = `n.key AS node, n.revision, n.facts, n.seen, CASE WHEN n.members > 0 THEN [(m)-[:SAME_AS]->(n) | [m.key, m.facts, m.seen]] ELSE [] END`
 
 const readNodes = `
 UNWIND $rows AS k
@@ -43,24 +43,32 @@ func (r *reader) nodeOf(v []any) (e graph.Entity, err error) {
 	}
 	e.Revision = graph.Revision(number(v[2]))
 	r.saw(e.Revision)
-	r.sawSeq(stampOf(v[3]))
-	if e.Facts, err = decodeFacts(v[3]); err != nil {
+	if e.Facts, err = r.facts(e.ID, v[3], v[4]); err != nil {
 		return e, err
 	}
-	return e, r.unite(&e, list(v[4]))
+	return e, r.unite(&e, list(v[5]))
+}
+
+// facts reads the facts of an id. Where one of the properties is not there yet it is just being written.
+func (r *reader) facts(id graph.ID, facts, seen any) (graph.Facts, error) {
+	r.sawSeq(stampOfFacts(facts, seen))
+	if facts != nil && seen == nil {
+		r.ahead = true
+		return graph.Facts{}, nil
+	}
+	return decodeFacts(id, facts, seen)
 }
 
 // unite adds the members and what they know.
 func (r *reader) unite(e *graph.Entity, members []any) error {
 	for _, m := range members {
-		pair := list(m)
-		id, err := idOfKey(pair[0])
+		member := list(m)
+		id, err := idOfKey(member[0])
 		if err != nil {
 			return err
 		}
 		e.Members = append(e.Members, id)
-		r.sawSeq(stampOf(pair[1]))
-		f, err := decodeFacts(pair[1])
+		f, err := r.facts(id, member[1], member[2])
 		if err != nil {
 			return err
 		}

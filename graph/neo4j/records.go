@@ -78,7 +78,7 @@ func placed[Q, A any](ctx context.Context, r records, cypher string, all []Q, ke
 const readHomes = `
 UNWIND $rows AS k
 MATCH (h:Entity {key: k})
-RETURN h.key, h.facts, h.revision, h.members, h.alone, [(h)-[:SAME_AS]->(n) | n.key]`
+RETURN h.key, h.facts, h.seen, h.revision, h.members, h.alone, [(h)-[:SAME_AS]->(n) | n.key]`
 
 // Homes implements rules.Records.
 func (r records) Homes(ctx context.Context, ids []graph.ID) ([]rules.Home, error) {
@@ -90,11 +90,11 @@ func (r records) homes(ctx context.Context, ids []graph.ID, seen func(graph.ID))
 	return find(ctx, r, readHomes, ids, func(v []any) (h rules.Home, err error) {
 		id, _ := idOfKey(v[0])
 		seen(id)
-		if h.Facts, err = decodeFacts(v[1]); err != nil {
+		if h.Facts, err = decodeFacts(id, v[1], v[2]); err != nil {
 			return h, err
 		}
-		h.Node, h.Revision, h.Members, h.Alone = id, graph.Revision(number(v[2])), int(number(v[3])), truth(v[4])
-		if node := list(v[5]); len(node) > 0 {
+		h.Node, h.Revision, h.Members, h.Alone = id, graph.Revision(number(v[3])), int(number(v[4])), truth(v[5])
+		if node := list(v[6]); len(node) > 0 {
 			h.Node, err = idOfKey(node[0])
 		}
 		return h, err
@@ -221,7 +221,7 @@ func (r records) Sightings(ctx context.Context, all []rules.SightingKey) ([]rule
 	for i, e := range order {
 		observations := make([]any, 0, len(asked[e]))
 		for o := range asked[e] {
-			observations = append(observations, o.String())
+			observations = append(observations, observationText(o))
 		}
 		rows[i] = r.between(i, e, observations)
 	}

@@ -112,6 +112,21 @@ func (w writing) stream(ctx context.Context, cypher string, params map[string]an
 	return err
 }
 
+// steady is the runner of a commit's own statements. They find everything by unique keys or the database's ids, so
+// their plans are right whatever the database holds; planning them anew as it grows would take longer than many
+// commits.
+type steady struct{ runner }
+
+const keepPlan = "CYPHER replan=skip "
+
+func (s steady) query(ctx context.Context, cypher string, params map[string]any) ([]*driver.Record, error) {
+	return s.runner.query(ctx, keepPlan+cypher, params)
+}
+
+func (s steady) stream(ctx context.Context, cypher string, params map[string]any, each func(*driver.Record) (bool, error)) error {
+	return s.runner.stream(ctx, keepPlan+cypher, params, each)
+}
+
 // retry makes attempts until one succeeds, fails for good, or the time for it is over. The error is explained.
 func (s *Store) retry(ctx context.Context, attempt func(ctx context.Context) error) error {
 	end := time.Now().Add(s.options.RetryTime)

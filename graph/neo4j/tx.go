@@ -16,12 +16,16 @@ import (
 // not there are created without looking again: nobody else writes the tenant's.
 type tx struct {
 	records
-	wall time.Time
+	reads runner // of the decider
+	wall  time.Time
 	// row is the tenant's record as written last, seq the number of the last write.
 	row rules.Tenant
 	seq int64
-	// absent are the homes that were asked for and have no record.
+	// replayed is the revision at which the batch was committed before, null where it was not.
+	replayed any
+	// absent are the homes that were asked for and have no record; places are the database's ids of homes.
 	absent map[graph.ID]bool
+	places map[graph.ID]int64
 	// change, trim and batchKeys wait for seal.
 	change    *graph.Change
 	trim      []any
@@ -30,15 +34,26 @@ type tx struct {
 
 var _ rules.Tx = (*tx)(nil)
 
-// begin takes the tenant's lock, makes its record where there is none, and reads it.
+func newTx(run runner, tenant graph.TenantID, wall time.Time) *tx {
+	return &tx{records: records{steady{run}, tenant}, reads: run, wall: wall, absent: map[graph.ID]bool{}, places: map[graph.ID]int64{}}
+}
+
+// begin takes the tenant's lock, makes its record where there is none, reads it, and looks for the batch.
 const begin = `
 MERGE (t:Tenant {key: $key})
 ON CREATE SET t.revision = 0, t.clock = 0, t.alerts = 0, t.entities = 0, t.edges = 0, t.incidents = 0, t.next = 0, t.trimmed = 0, t.loading = false, t.seq = 0
 SET t.lock = 0
-RETURN ` + tenantColumns
+WITH t
+OPTIONAL MATCH (b:BatchKey {key: $batch})
+RETURN ` + tenantColumns + `, b.revision`
 
-func (t *tx) lock(ctx context.Context) error {
-	found, err := t.run.query(ctx, begin, map[string]any{"key": tk(t.tenant, "")})
+// lock begins a commit; of a batch without a key no other was committed.
+func (t *tx) lock(ctx context.Context, batchKey string) error {
+	params := map[string]any{"key": tk(t.tenant, ""), "batch": nil}
+	if batchKey != "" {
+		params["batch"] = t.hashed(batchKey)
+	}
+	found, err := t.run.query(ctx, begin, params)
 	if err != nil {
 		return err
 	}
@@ -46,6 +61,7 @@ func (t *tx) lock(ctx context.Context) error {
 		return fmt.Errorf("%w: %d records of the tenant", errDamaged, len(found))
 	}
 	t.row, t.seq = tenantOf(found[0])
+	t.replayed = found[0].Values[len(found[0].Values)-1]
 	return nil
 }
 
@@ -84,20 +100,13 @@ func (t *tx) hashed(batchKey string) string {
 	return tk(t.tenant, hex.EncodeToString(h[:]))
 }
 
-// Replayed implements rules.Tx.
-func (t *tx) Replayed(ctx context.Context, key string) (r graph.Revision, ok bool, err error) {
-	found, err := t.run.query(ctx, `MATCH (b:BatchKey {key: $key}) RETURN b.revision`, map[string]any{"key": t.hashed(key)})
-	if err != nil || len(found) == 0 {
-		return 0, false, err
-	}
-	return graph.Revision(number(found[0].Values[0])), true, nil
+// Replayed implements rules.Tx, for the batch that lock was told of.
+func (t *tx) Replayed(context.Context, string) (r graph.Revision, ok bool, err error) {
+	return graph.Revision(number(t.replayed)), t.replayed != nil, nil
 }
 
 // Homes implements rules.Records.
 func (t *tx) Homes(ctx context.Context, ids []graph.ID) ([]rules.Home, error) {
-	if t.absent == nil {
-		t.absent = map[graph.ID]bool{}
-	}
 	for _, id := range ids {
 		t.absent[id] = true
 	}
@@ -124,7 +133,7 @@ func (t *tx) Claimants(ctx context.Context, ids []graph.ID) ([][]graph.ID, error
 
 // Staged implements rules.Tx.
 func (t *tx) Staged() graph.Reader {
-	return stagedReader(t.run, func() rules.Tenant { return t.row }, t.wall)
+	return stagedReader(t.reads, func() rules.Tenant { return t.row }, t.wall)
 }
 
 // Write implements rules.Tx. The tenant's record, the change and the batch key wait for seal.

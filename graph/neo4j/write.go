@@ -10,43 +10,46 @@ import (
 	"github.com/clew-security/clew/graph/rules"
 )
 
-// homeColumns set what is stored of a home that was observed; r is a row of homeRow.
-const homeColumns = `e.id = r[1], e.facts = r[2], e.rank = r[3], e.name = r[4], e.firstSeen = r[5], e.lastSeen = r[6],
-    e.revision = CASE WHEN r[10] THEN r[7] ELSE e.revision END, e.members = CASE WHEN r[10] THEN r[8] ELSE e.members END,
-    e.alone = CASE WHEN r[10] THEN r[9] ELSE e.alone END`
-
-func createHome(label string) string {
-	return fmt.Sprintf(`
+// The rows of the first two are those of homeRow. All give the place of each row and the database's id of its home;
+// such an id holds within the transaction, and finding a node by it costs half of finding it by its key. A home may
+// be claimed by one that stands before it in the rows: claims are made when all homes are there.
+const (
+	createHomes = `
 UNWIND $rows AS r
-CREATE (e:Entity:%s {key: r[0], id: r[1], facts: r[2], rank: r[3], name: r[4], firstSeen: r[5], lastSeen: r[6], revision: r[7], members: r[8], alone: r[9]})`, label)
-}
+CREATE (e:Entity:$(r[2]) {key: r[1], facts: r[3], seen: r[4], revision: r[5], members: r[6], alone: r[7]})
+WITH collect([e, r]) AS homes
+UNWIND homes AS h
+WITH h[0] AS e, h[1] AS r` + addKeys
 
-func mergeHome(label string) string {
-	return fmt.Sprintf(`
+	changeHomes = `
 UNWIND $rows AS r
-MERGE (e:Entity {key: r[0]})
-SET e:%s, %s`, label, homeColumns)
-}
+MERGE (e:Entity {key: r[1]})
+SET e:$(r[2]), e.facts = coalesce(r[3], e.facts), e.seen = r[4],
+    e.revision = CASE WHEN r[10] THEN r[5] ELSE e.revision END, e.members = CASE WHEN r[10] THEN r[6] ELSE e.members END,
+    e.alone = CASE WHEN r[10] THEN r[7] ELSE e.alone END
+WITH e, r` + addKeys
+
+	// addKeys makes e claim the ids in r[8], of which those with a mark also join it, and bear the weak keys in r[9].
+	addKeys = `
+FOREACH (c IN r[8] |
+  MERGE (x:Entity {key: c[0]})
+  CREATE (e)-[:CLAIMS]->(x)
+  FOREACH (mark IN c[1] | CREATE (x)-[:SAME_AS]->(e)))
+FOREACH (b IN r[9] |
+  MERGE (w:WeakKey {key: b[0]})
+  CREATE (e)-[:BEARS {rank: b[1]}]->(w))
+RETURN collect([r[0], id(e)])`
+
+	findHomes = `
+UNWIND $rows AS r
+MATCH (e:Entity {key: r[1]})
+RETURN collect([r[0], id(e)])`
+)
 
 const setNodes = `
 UNWIND $rows AS r
 MATCH (e:Entity {key: r[0]})
 SET e.revision = r[1], e.members = r[2], e.alone = r[3]`
-
-const addWeak = `
-UNWIND $rows AS r
-MERGE (w:WeakKey {key: r[1]})
-WITH w, r
-MATCH (h:Entity {key: r[0]})
-CREATE (h)-[:BEARS {rank: r[2]}]->(w)`
-
-const addClaims = `
-UNWIND $rows AS r
-MERGE (c:Entity {key: r[1]})
-ON CREATE SET c.id = r[2]
-WITH c, r
-MATCH (h:Entity {key: r[0]})
-CREATE (h)-[:CLAIMS]->(c)`
 
 const leaveNode = `
 UNWIND $rows AS k
@@ -59,8 +62,15 @@ MATCH (h:Entity {key: r[0]})
 MATCH (n:Entity {key: r[1]})
 CREATE (h)-[:SAME_AS]->(n)`
 
-// homes are the rows of one kind of entity: those to create, and those to create or change.
-type homes struct{ create, merge []any }
+// homeRows are the rows of homes, each beginning with its place, and the homes.
+type homeRows struct {
+	rows []any
+	ids  []graph.ID
+}
+
+func (h *homeRows) add(id graph.ID, row ...any) {
+	h.rows, h.ids = append(h.rows, append([]any{len(h.ids)}, row...)), append(h.ids, id)
+}
 
 // writeIdentity writes homes, what they bear and claim, and which node they belong to.
 func (t *tx) writeIdentity(ctx context.Context, w rules.Writes) error {
@@ -68,60 +78,115 @@ func (t *tx) writeIdentity(ctx context.Context, w rules.Writes) error {
 	for _, n := range w.Nodes {
 		nodes[n.ID] = n
 	}
-	byLabel, weak, claimed := map[string]*homes{}, []any{}, []any{}
-	for _, a := range w.Atoms {
-		label := labelOf(a.ID.Kind())
-		if byLabel[label] == nil {
-			byLabel[label] = &homes{}
-		}
-		row, err := t.homeRow(a)
-		if err != nil {
-			return err
-		}
-		node, isNode := nodes[a.ID]
-		row = append(append(row, nodeColumns(node)...), isNode)
-		delete(nodes, a.ID)
-		if h := byLabel[label]; a.Fresh || t.absent[a.ID] {
-			h.create = append(h.create, row)
-			delete(t.absent, a.ID)
-		} else {
-			h.merge = append(h.merge, row)
-		}
-		weak, claimed = t.appendKeys(a, weak, claimed)
-	}
-	for _, label := range slices.Sorted(maps.Keys(byLabel)) {
-		if err := t.do(ctx, createHome(label), byLabel[label].create); err != nil {
-			return err
-		}
-		if err := t.do(ctx, mergeHome(label), byLabel[label].merge); err != nil {
-			return err
-		}
-	}
-	if err := t.do(ctx, addWeak, weak); err != nil {
+	leave, join := t.movesOf(w.Moves)
+	if err := t.do(ctx, leaveNode, leave); err != nil {
 		return err
 	}
-	if err := t.do(ctx, addClaims, claimed); err != nil {
+	if err := t.writeHomes(ctx, w.Atoms, nodes, join); err != nil {
 		return err
 	}
-	if err := t.move(ctx, w.Moves); err != nil {
+	if err := t.do(ctx, joinNode, t.joinRows(join)); err != nil {
 		return err
 	}
 	return t.do(ctx, setNodes, t.nodeRows(w.Nodes, nodes))
 }
 
-// homeRow is the key and what homeColumns set.
-func (t *tx) homeRow(a rules.AtomWrite) ([]any, error) {
-	facts, err := encodeRecord(a.Facts)
-	if err != nil {
-		return nil, fmt.Errorf("%w: entity %s: %v", graph.ErrInvalid, a.ID, err)
+// writeHomes takes out of nodes and join what it writes with the homes.
+func (t *tx) writeHomes(ctx context.Context, all []rules.AtomWrite, nodes map[graph.ID]rules.NodeWrite, join map[graph.ID]graph.ID) error {
+	var create, change homeRows
+	for _, a := range all {
+		to := &change
+		if fresh := a.Fresh || t.absent[a.ID]; fresh && len(all) <= chunk { // or an earlier chunk may have claimed it
+			to = &create
+		}
+		node, isNode := nodes[a.ID]
+		row, err := t.homeRow(a, node, isNode, join)
+		if err != nil {
+			return err
+		}
+		to.add(a.ID, row...)
+		delete(nodes, a.ID)
+		delete(t.absent, a.ID)
 	}
+	if err := t.place(ctx, createHomes, create); err != nil {
+		return err
+	}
+	return t.place(ctx, changeHomes, change)
+}
+
+// place runs a statement that gives the database's ids of homes.
+func (t *tx) place(ctx context.Context, cypher string, h homeRows) error {
+	found := 0
+	err := t.each(ctx, cypher, h.rows, nil, func(v []any) error {
+		for _, x := range list(v[0]) {
+			pair := list(x)
+			t.places[h.ids[number(pair[0])]] = number(pair[1])
+			found++
+		}
+		return nil
+	})
+	if err == nil && found != len(h.ids) {
+		err = fmt.Errorf("%w: %d records of %d entities", errDamaged, found, len(h.ids))
+	}
+	return err
+}
+
+// placeEnds makes sure that the places of all ends of sightings are known: an entity of which nothing new was said
+// was not written.
+func (t *tx) placeEnds(ctx context.Context, all []rules.SightingWrite) error {
+	var ask homeRows
+	for _, s := range all {
+		for _, id := range []graph.ID{s.From, s.To} {
+			if _, known := t.places[id]; !known {
+				t.places[id] = 0
+				ask.add(id, t.key(id))
+			}
+		}
+	}
+	return t.place(ctx, findHomes, ask)
+}
+
+// homeRow is what createHomes and changeHomes take behind the place. Facts that read as before stay as they are.
+func (t *tx) homeRow(a rules.AtomWrite, node rules.NodeWrite, isNode bool, join map[graph.ID]graph.ID) ([]any, error) {
+	var facts any
+	if a.New || !seenAgain(a.Was, a.Facts) {
+		s, err := encodeFacts(a.Facts)
+		if err != nil {
+			return nil, fmt.Errorf("%w: entity %s: %v", graph.ErrInvalid, a.ID, err)
+		}
+		facts = stamp(t.seq+1, s)
+	}
+	n := nodeColumns(node)
 	return []any{
-		t.key(a.ID), a.ID.String(), stamp(t.seq+1, facts), a.Facts.Keys[0].Rank(), nameOf(a.Facts), micros(a.Facts.FirstSeen), micros(a.Facts.LastSeen),
+		t.key(a.ID), labelOf(a.ID.Kind()), facts, seenOf(t.seq+1, a.Facts), n[0], n[1], n[2], t.claims(a, join), t.weakKeys(a), isNode,
 	}, nil
 }
 
-// nameOf is what people see of an entity in Neo4j.
-func nameOf(f graph.Facts) string { return f.Keys[0].Value }
+// claims are the ids that a home claims by its new keys, each with a mark where it also joins it, as most do; these
+// are taken out of join.
+func (t *tx) claims(a rules.AtomWrite, join map[graph.ID]graph.ID) []any {
+	out := []any{}
+	for _, id := range a.Claims() {
+		mark := []any{}
+		if join[id] == a.ID {
+			mark = append(mark, true)
+			delete(join, id)
+		}
+		out = append(out, []any{t.key(id), mark})
+	}
+	return out
+}
+
+// weakKeys are those of the home's new keys, with the rank of the home.
+func (t *tx) weakKeys(a rules.AtomWrite) []any {
+	out := []any{}
+	for i, k := range a.Bears {
+		if k.Strength() == graph.Weak {
+			out = append(out, []any{t.key(a.KeyID(i)), a.Facts.Keys[0].Rank()})
+		}
+	}
+	return out
+}
 
 // nodeColumns are revision, members and alone, null for what is no node.
 func nodeColumns(n rules.NodeWrite) []any {
@@ -141,59 +206,48 @@ func (t *tx) nodeRows(all []rules.NodeWrite, left map[graph.ID]rules.NodeWrite) 
 	return rows
 }
 
-// appendKeys adds a row for each key that is new: weak ones are borne, strong ones claimed.
-func (t *tx) appendKeys(a rules.AtomWrite, weak, claimed []any) ([]any, []any) {
-	home := t.key(a.ID)
-	for _, k := range a.Bears {
-		if k.Strength() == graph.Weak {
-			weak = append(weak, []any{home, t.key(k.ID()), a.Facts.Keys[0].Rank()})
-		}
-	}
-	for _, id := range a.Claims() {
-		claimed = append(claimed, []any{home, t.key(id), id.String()})
-	}
-	return weak, claimed
-}
-
-func (t *tx) move(ctx context.Context, all []rules.Move) error {
-	var leave, join []any
+// movesOf are the keys of the ids that leave their node, and the ids that join another one, by that.
+func (t *tx) movesOf(all []rules.Move) (leave []any, join map[graph.ID]graph.ID) {
+	join = make(map[graph.ID]graph.ID, len(all))
 	for _, m := range all {
 		if m.From != m.ID {
 			leave = append(leave, t.key(m.ID))
 		}
 		if m.To != m.ID {
-			join = append(join, []any{t.key(m.ID), t.key(m.To)})
+			join[m.ID] = m.To
 		}
 	}
-	if err := t.do(ctx, leaveNode, leave); err != nil {
-		return err
+	return leave, join
+}
+
+func (t *tx) joinRows(join map[graph.ID]graph.ID) (rows []any) {
+	for id, node := range join {
+		rows = append(rows, []any{t.key(id), t.key(node)})
 	}
-	return t.do(ctx, joinNode, join)
+	return rows
 }
 
-const sightingColumns = `observation: r[2], firstSeen: r[3], lastSeen: r[4], endedAt: r[5], source: r[6], inferred: r[7], seq: $seq`
-
-func createSightings(kind graph.EdgeKind) string {
-	return fmt.Sprintf(`
+// createSightings takes rows of sightingRow.
+const createSightings = `
 UNWIND $rows AS r
-MATCH (f:Entity {key: r[0]})
-MATCH (t:Entity {key: r[1]})
-CREATE (f)-[:%s {%s}]->(t)`, typeOf(kind), sightingColumns)
-}
+MATCH (f) WHERE id(f) = r[0]
+MATCH (t) WHERE id(t) = r[1]
+CREATE (f)-[:$(r[2]) {observation: r[3], seq: $seq, firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}]->(t)`
 
+// changeSightings names the type in the statement: of an end with very many edges only those of the type are read.
 func changeSightings(kind graph.EdgeKind) string {
 	return fmt.Sprintf(`
 UNWIND $rows AS r
-MATCH (f:Entity {key: r[0]})
-MATCH (t:Entity {key: r[1]})
+MATCH (f) WHERE id(f) = r[0]
+MATCH (t) WHERE id(t) = r[1]
 CALL {
   WITH f, t, r
   MATCH (f)-[s:%s]->(t)
-  WHERE s.observation = r[2]
+  WHERE s.observation = r[3]
   RETURN collect(s) AS found
 }
 UNWIND found AS s
-SET s = {%s}`, typeOf(kind), sightingColumns)
+SET s = {observation: r[3], seq: $seq, firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}`, typeOf(kind))
 }
 
 func removeEdges(kind graph.EdgeKind) string {
@@ -218,30 +272,38 @@ func (t *tx) removeExpired(ctx context.Context, all []rules.Ends) error {
 	return t.eachKind(ctx, gone, removeEdges)
 }
 
-// eachKind runs one statement for each kind of edge. It may name seq, the number of this write.
+// eachKind runs one statement for each kind of edge.
 func (t *tx) eachKind(ctx context.Context, rows map[graph.EdgeKind][]any, cypher func(graph.EdgeKind) string) error {
 	for _, kind := range slices.Sorted(maps.Keys(rows)) {
-		params := map[string]any{"seq": t.seq + 1}
-		if err := t.each(ctx, cypher(kind), rows[kind], params, func([]any) error { return nil }); err != nil {
+		if err := t.stamped(ctx, cypher(kind), rows[kind]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// stamped is do for statements that also name seq, the number of this write.
+func (t *tx) stamped(ctx context.Context, cypher string, rows []any) error {
+	return t.each(ctx, cypher, rows, map[string]any{"seq": t.seq + 1}, func([]any) error { return nil })
+}
+
 func (t *tx) writeSightings(ctx context.Context, w rules.Writes) error {
 	if err := t.removeExpired(ctx, w.Expired); err != nil {
 		return err
 	}
-	added, changed := map[graph.EdgeKind][]any{}, map[graph.EdgeKind][]any{}
-	for _, s := range w.Sightings {
-		to := changed
-		if s.New {
-			to = added
-		}
-		to[s.Kind] = append(to[s.Kind], t.sightingRow(s))
+	if err := t.placeEnds(ctx, w.Sightings); err != nil {
+		return err
 	}
-	if err := t.eachKind(ctx, added, createSightings); err != nil {
+	var added []any
+	changed := map[graph.EdgeKind][]any{}
+	for _, s := range w.Sightings {
+		if s.New {
+			added = append(added, t.sightingRow(s))
+		} else {
+			changed[s.Kind] = append(changed[s.Kind], t.sightingRow(s))
+		}
+	}
+	if err := t.stamped(ctx, createSightings, added); err != nil {
 		return err
 	}
 	return t.eachKind(ctx, changed, changeSightings)
@@ -249,12 +311,15 @@ func (t *tx) writeSightings(ctx context.Context, w rules.Writes) error {
 
 func (t *tx) sightingRow(w rules.SightingWrite) []any {
 	s := w.Sighting
-	row := []any{t.key(w.From), t.key(w.To), s.Observation.String(), micros(s.FirstSeen), micros(s.LastSeen), micros(s.EndedAt), nil, nil}
+	row := []any{
+		t.places[w.From], t.places[w.To], typeOf(w.Kind), observationText(s.Observation),
+		micros(s.FirstSeen), micros(s.LastSeen), micros(s.EndedAt), nil, nil,
+	}
 	if s.Source != "" {
-		row[6] = s.Source
+		row[7] = s.Source
 	}
 	if s.Inferred {
-		row[7] = true
+		row[8] = true
 	}
 	return row
 }
