@@ -20,7 +20,7 @@ const (
 // Where the nodes n come from: those that ids belong to, or the next ones in order.
 const (
 	nodesOfKeys = `
-UNWIND $rows AS k
+UNWIND $in.rows AS k
 MATCH (x:Entity {key: k})
 OPTIONAL MATCH (x)-[:SAME_AS]->(c)
 WITH DISTINCT coalesce(c, x) AS n
@@ -80,7 +80,7 @@ func (r *reader) edges(q graph.EdgeQuery) (out []graph.Edge, err error) {
 	}
 	if types := typesOf(q.Kinds); len(types) > 0 {
 		for part := range slices.Chunk(r.idKeys(q.Nodes), edgeChunk) {
-			found, err := r.joined(sightingsAt(nodesOfKeys, types, q.Direction), map[string]any{"rows": part}, q)
+			found, err := r.joined(sightingsAt(nodesOfKeys, types, q.Direction), map[string]any{"in": map[string]any{"rows": part}}, q)
 			if err != nil {
 				return nil, err
 			}

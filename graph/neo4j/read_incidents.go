@@ -50,7 +50,7 @@ func (r *reader) incidentKeys(ids []graph.IncidentID) []string {
 
 // readShown gives the greatest revisions of what incidents show: their alerts, and the nodes these are about.
 const readShown = `
-UNWIND $rows AS q
+UNWIND $in.rows AS q
 MATCH (i:Incident {key: q[1]})
 MATCH (a)-[:IN_INCIDENT]->(i)
 OPTIONAL MATCH (h)-[:EVIDENCE_OF]->(a)

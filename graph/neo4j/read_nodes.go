@@ -12,7 +12,7 @@ import (
 const shownNode = `n.key AS node, n.revision, n.facts, n.seen, CASE WHEN n.members > 0 THEN [(m)-[:SAME_AS]->(n) | [m.key, m.facts, m.seen]] ELSE [] END`
 
 const readNodes = `
-UNWIND $rows AS k
+UNWIND $in.rows AS k
 MATCH (h:Entity {key: k})
 OPTIONAL MATCH (h)-[:SAME_AS]->(c)
 WITH k, coalesce(c, h) AS n
@@ -143,7 +143,7 @@ func (r *reader) ranges(q graph.EntityQuery) (out []any) {
 // A weak key's own nodes, and those of a strong key's claimants beside its own.
 const (
 	readBearing = `
-UNWIND $rows AS q
+UNWIND $in.rows AS q
 MATCH (w:WeakKey {key: q[1]})
 MATCH (h)-[:BEARS]->(w)
 OPTIONAL MATCH (h)-[:SAME_AS]->(c)
@@ -153,7 +153,7 @@ WITH at, collect(key) AS keys
 RETURN at, keys[..$most]`
 
 	readClaiming = `
-UNWIND $rows AS q
+UNWIND $in.rows AS q
 MATCH (e:Entity {key: q[1]})
 OPTIONAL MATCH (b)-[:CLAIMS]->(e)
 WITH q, e, collect(b) AS claimants

@@ -184,8 +184,7 @@ func TestAnEmptyDatabasePlansCommitsForEver(t *testing.T) {
 	}
 	s := open(t, o)
 	params := map[string]any{
-		"rows": []any{}, "key": "", "batch": "", "seq": 0, "slot": "", "token": "", "receipt": "", "tenant": "", "limit": 1,
-		"row": []any{}, "changes": []any{}, "batchKeys": []any{}, "trim": []any{},
+		"in": map[string]any{}, "key": "", "seq": 0, "tenant": "", "limit": 1,
 	}
 	for i, cypher := range []string{
 		begin, sealCommit, readCommit, createHomes, changeHomes, findHomes, setNodes, leaveNode, joinNode,

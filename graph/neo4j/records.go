@@ -23,10 +23,11 @@ var _ rules.Records = records{}
 // chunk bounds the rows that one statement takes.
 const chunk = 5000
 
-// each runs the statement over the rows, chunk by chunk.
+// each runs the statement over the rows, chunk by chunk. They stand in a map, in: of a parameter that is a list Neo4j
+// makes a plan for each order of magnitude of its length.
 func (r records) each(ctx context.Context, cypher string, rows []any, params map[string]any, row func(v []any) error) error {
 	for part := range slices.Chunk(rows, chunk) {
-		all := map[string]any{"rows": part}
+		all := map[string]any{"in": map[string]any{"rows": part}}
 		for k, v := range params {
 			all[k] = v
 		}
@@ -76,7 +77,7 @@ func placed[Q, A any](ctx context.Context, r records, cypher string, all []Q, ke
 }
 
 const readHomes = `
-UNWIND $rows AS k
+UNWIND $in.rows AS k
 MATCH (h:Entity {key: k})
 RETURN h.key, h.facts, h.seen, h.revision, h.members, h.alone, [(h)-[:SAME_AS]->(n) | n.key]`
 
@@ -104,7 +105,7 @@ func (r records) homes(ctx context.Context, ids []graph.ID, seen func(graph.ID))
 func idsInSecond(v []any) ([]graph.ID, error) { return idsOfKeys(v[1]) }
 
 const readMembers = `
-UNWIND $rows AS k
+UNWIND $in.rows AS k
 MATCH (n:Entity {key: k})<-[:SAME_AS]-(m)
 RETURN n.key, collect(m.key)`
 
@@ -114,7 +115,7 @@ func (r records) Members(ctx context.Context, nodes []graph.ID) ([][]graph.ID, e
 }
 
 const readClaimants = `
-UNWIND $rows AS k
+UNWIND $in.rows AS k
 MATCH (c:Entity {key: k})<-[:CLAIMS]-(h)
 RETURN c.key, collect(h.key)`
 
@@ -125,7 +126,7 @@ func (r records) Claimants(ctx context.Context, ids []graph.ID) ([][]graph.ID, e
 
 // readNeighbours follows every kind of sighting.
 var readNeighbours = fmt.Sprintf(`
-UNWIND $rows AS k
+UNWIND $in.rows AS k
 MATCH (h:Entity {key: k})-[:%s]-(o)
 RETURN h.key, collect(DISTINCT o.key)`, strings.Join(sightingTypes(), "|"))
 
@@ -145,7 +146,7 @@ func (r records) Neighbours(ctx context.Context, homes []graph.ID) ([][]graph.ID
 }
 
 const readBearers = `
-UNWIND $rows AS q
+UNWIND $in.rows AS q
 MATCH (w:WeakKey {key: q[1]})
 CALL {
   WITH w, q
@@ -193,7 +194,7 @@ func (r records) between(at int, e rules.Ends, more ...any) []any {
 // readSightings finds what is between two homes through both: with the ends given to a subquery the planner cannot
 // choose to read all edges of one, which may be very many.
 var readSightings = fmt.Sprintf(`
-UNWIND $rows AS q
+UNWIND $in.rows AS q
 MATCH (f:Entity {key: q[1]})
 MATCH (t:Entity {key: q[2]})
 CALL {
@@ -249,7 +250,7 @@ func (r records) Sightings(ctx context.Context, all []rules.SightingKey) ([]rule
 }
 
 var readEdges = fmt.Sprintf(`
-UNWIND $rows AS q
+UNWIND $in.rows AS q
 MATCH (f:Entity {key: q[1]})
 MATCH (t:Entity {key: q[2]})
 CALL {
@@ -278,7 +279,7 @@ func (r records) Edges(ctx context.Context, all []rules.Ends) ([][]graph.Sightin
 	return out, err
 }
 
-const readAlerts = `UNWIND $rows AS k MATCH (a:Alert {key: k}) RETURN a.key, a.record, a.revision`
+const readAlerts = `UNWIND $in.rows AS k MATCH (a:Alert {key: k}) RETURN a.key, a.record, a.revision`
 
 // Alerts implements rules.Records.
 func (r records) Alerts(ctx context.Context, ids []graph.ID) ([]graph.Alert, error) {
@@ -286,7 +287,7 @@ func (r records) Alerts(ctx context.Context, ids []graph.ID) ([]graph.Alert, err
 }
 
 const readIncidents = `
-UNWIND $rows AS q
+UNWIND $in.rows AS q
 MATCH (i:Incident {key: q[1]})
 RETURN q[0], i.record, i.revision`
 
@@ -299,7 +300,7 @@ func (r records) Incidents(ctx context.Context, ids []graph.IncidentID) ([]graph
 }
 
 const readDocuments = `
-UNWIND $rows AS q
+UNWIND $in.rows AS q
 MATCH (d:Document {key: q[1]})
 RETURN q[0], d.revision, d.value`
 

@@ -73,7 +73,7 @@ func holdLock(t testing.TB, s *Store, tenant graph.TenantID) (run runner, releas
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (writing{tx}).query(ctx, begin, map[string]any{"key": tk(tenant, ""), "batch": nil}); err != nil {
+	if _, err := (writing{tx}).query(ctx, begin, map[string]any{"in": map[string]any{"key": tk(tenant, "")}}); err != nil {
 		t.Fatal(err)
 	}
 	return writing{tx}, func(commit bool) {

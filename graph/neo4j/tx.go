@@ -40,20 +40,20 @@ func newTx(run runner, tenant graph.TenantID, wall time.Time) *tx {
 
 // begin takes the tenant's lock, makes its record where there is none, reads it, and looks for the batch.
 const begin = `
-MERGE (t:Tenant {key: $key})
+MERGE (t:Tenant {key: $in.key})
 ON CREATE SET t.revision = 0, t.clock = 0, t.alerts = 0, t.entities = 0, t.edges = 0, t.incidents = 0, t.next = 0, t.trimmed = 0, t.loading = false, t.seq = 0
 SET t.lock = 0
 WITH t
-OPTIONAL MATCH (b:BatchKey {key: $batch})
+OPTIONAL MATCH (b:BatchKey {key: $in.batch})
 RETURN ` + tenantColumns + `, b.revision`
 
 // lock begins a commit; of a batch without a key no other was committed.
 func (t *tx) lock(ctx context.Context, batchKey string) error {
-	params := map[string]any{"key": tk(t.tenant, ""), "batch": nil}
+	in := map[string]any{"key": tk(t.tenant, ""), "batch": nil}
 	if batchKey != "" {
-		params["batch"] = t.hashed(batchKey)
+		in["batch"] = t.hashed(batchKey)
 	}
-	found, err := t.run.query(ctx, begin, params)
+	found, err := t.run.query(ctx, begin, map[string]any{"in": in})
 	if err != nil {
 		return err
 	}
@@ -160,15 +160,15 @@ func (t *tx) do(ctx context.Context, cypher string, rows []any) error {
 }
 
 const sealCommit = `
-MATCH (t:Tenant {key: $key})
-SET t.revision = $row[0], t.clock = $row[1], t.alerts = $row[2], t.entities = $row[3], t.edges = $row[4],
-    t.incidents = $row[5], t.next = $row[6], t.trimmed = $row[7], t.loading = $row[8], t.seq = $seq
-MERGE (c:Commit {key: $slot})
-SET c.seq = $seq, c.token = $token, c.receipt = $receipt
-FOREACH (x IN $changes | CREATE (:Change {key: x[0], tenant: $tenant, revision: x[1], blob: x[2]}))
-FOREACH (x IN $batchKeys | CREATE (:BatchKey {key: x[0], tenant: $tenant, name: x[1], revision: x[2]}))
+MATCH (t:Tenant {key: $in.key})
+SET t.revision = $in.row[0], t.clock = $in.row[1], t.alerts = $in.row[2], t.entities = $in.row[3], t.edges = $in.row[4],
+    t.incidents = $in.row[5], t.next = $in.row[6], t.trimmed = $in.row[7], t.loading = $in.row[8], t.seq = $in.seq
+MERGE (c:Commit {key: $in.slot})
+SET c.seq = $in.seq, c.token = $in.token, c.receipt = $in.receipt
+FOREACH (x IN $in.changes | CREATE (:Change {key: x[0], tenant: $in.tenant, revision: x[1], blob: x[2]}))
+FOREACH (x IN $in.batchKeys | CREATE (:BatchKey {key: x[0], tenant: $in.tenant, name: x[1], revision: x[2]}))
 WITH t
-UNWIND $trim AS k
+UNWIND $in.trim AS k
 MATCH (old:Change {key: k})
 DELETE old`
 
@@ -183,7 +183,7 @@ func (t *tx) seal(ctx context.Context, token string, receipt graph.Receipt) erro
 	for i, b := range t.batchKeys {
 		keys[i] = []any{t.hashed(b.Key), b.Key, int64(b.Revision)}
 	}
-	params := map[string]any{
+	in := map[string]any{
 		"key": tk(t.tenant, ""), "tenant": tenantText(t.tenant), "seq": t.seq, "slot": t.slot(t.seq), "token": token, "receipt": string(said),
 		"row": []any{
 			int64(r.Revision), int64(r.Clock), int64(r.Alerts), int64(r.Entities), int64(r.Edges),
@@ -192,8 +192,8 @@ func (t *tx) seal(ctx context.Context, token string, receipt graph.Receipt) erro
 		"changes": []any{}, "batchKeys": keys, "trim": t.trim,
 	}
 	if c := t.change; c != nil {
-		params["changes"] = []any{[]any{numberKey(t.tenant, c.Revision), int64(c.Revision), encodeChange(*c)}}
+		in["changes"] = []any{[]any{numberKey(t.tenant, c.Revision), int64(c.Revision), encodeChange(*c)}}
 	}
-	_, err = t.run.query(ctx, sealCommit, params)
+	_, err = t.run.query(ctx, sealCommit, map[string]any{"in": in})
 	return err
 }

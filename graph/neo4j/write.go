@@ -15,14 +15,14 @@ import (
 // be claimed by one that stands before it in the rows: claims are made when all homes are there.
 const (
 	createHomes = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 CREATE (e:Entity:$(r[2]) {key: r[1], facts: r[3], seen: r[4], revision: r[5], members: r[6], alone: r[7]})
 WITH collect([e, r]) AS homes
 UNWIND homes AS h
 WITH h[0] AS e, h[1] AS r` + addKeys
 
 	changeHomes = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MERGE (e:Entity {key: r[1]})
 SET e:$(r[2]), e.facts = coalesce(r[3], e.facts), e.seen = r[4],
     e.revision = CASE WHEN r[10] THEN r[5] ELSE e.revision END, e.members = CASE WHEN r[10] THEN r[6] ELSE e.members END,
@@ -41,23 +41,23 @@ FOREACH (b IN r[9] |
 RETURN collect([r[0], id(e)])`
 
 	findHomes = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (e:Entity {key: r[1]})
 RETURN collect([r[0], id(e)])`
 )
 
 const setNodes = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (e:Entity {key: r[0]})
 SET e.revision = r[1], e.members = r[2], e.alone = r[3]`
 
 const leaveNode = `
-UNWIND $rows AS k
+UNWIND $in.rows AS k
 MATCH (h:Entity {key: k})-[s:SAME_AS]->()
 DELETE s`
 
 const joinNode = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (h:Entity {key: r[0]})
 MATCH (n:Entity {key: r[1]})
 CREATE (h)-[:SAME_AS]->(n)`
@@ -229,7 +229,7 @@ func (t *tx) joinRows(join map[graph.ID]graph.ID) (rows []any) {
 
 // createSightings takes rows of sightingRow.
 const createSightings = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (f) WHERE id(f) = r[0]
 MATCH (t) WHERE id(t) = r[1]
 CREATE (f)-[:$(r[2]) {observation: r[3], seq: $seq, firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}]->(t)`
@@ -237,7 +237,7 @@ CREATE (f)-[:$(r[2]) {observation: r[3], seq: $seq, firstSeen: r[4], lastSeen: r
 // changeSightings names the type in the statement: of an end with very many edges only those of the type are read.
 func changeSightings(kind graph.EdgeKind) string {
 	return fmt.Sprintf(`
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (f) WHERE id(f) = r[0]
 MATCH (t) WHERE id(t) = r[1]
 CALL {
@@ -252,7 +252,7 @@ SET s = {observation: r[3], seq: $seq, firstSeen: r[4], lastSeen: r[5], endedAt:
 
 func removeEdges(kind graph.EdgeKind) string {
 	return fmt.Sprintf(`
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (f:Entity {key: r[0]})
 MATCH (t:Entity {key: r[1]})
 CALL {
@@ -325,11 +325,11 @@ func (t *tx) sightingRow(w rules.SightingWrite) []any {
 }
 
 const putDocuments = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MERGE (d:Document {key: r[0]})
 SET d.tenant = $tenant, d.collection = r[1], d.name = r[2], d.revision = r[3], d.value = r[4]`
 
-const deleteDocuments = `UNWIND $rows AS k MATCH (d:Document {key: k}) DELETE d`
+const deleteDocuments = `UNWIND $in.rows AS k MATCH (d:Document {key: k}) DELETE d`
 
 func (t *tx) writeDocuments(ctx context.Context, w rules.Writes) error {
 	var put, gone []any

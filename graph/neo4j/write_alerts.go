@@ -10,19 +10,19 @@ import (
 )
 
 const putAlerts = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MERGE (a:Alert {key: r[0]})
 SET a.tenant = $tenant, a.id = r[1], a.created = r[2], a.updated = r[3], a.revision = r[4], a.incident = r[5],
     a.first = r[6], a.last = r[7], a.severity = r[8], a.status = r[9], a.source = r[10], a.record = r[11]`
 
 const addEvidence = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (a:Alert {key: r[0]})
 MATCH (e:Entity {key: r[1]})
 CREATE (e)-[:EVIDENCE_OF]->(a)`
 
 const removeEvidence = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (e:Entity {key: r[1]})
 MATCH (a:Alert {key: r[0]})
 CALL {
@@ -34,17 +34,17 @@ UNWIND found AS x
 DELETE x`
 
 const leaveIncident = `
-UNWIND $rows AS k
+UNWIND $in.rows AS k
 MATCH (:Alert {key: k})-[x:IN_INCIDENT]->()
 DELETE x`
 
 const joinIncident = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (a:Alert {key: r[0]})
 MATCH (i:Incident {key: r[1]})
 CREATE (a)-[:IN_INCIDENT]->(i)`
 
-const deleteAlerts = `UNWIND $rows AS k MATCH (a:Alert {key: k}) DETACH DELETE a`
+const deleteAlerts = `UNWIND $in.rows AS k MATCH (a:Alert {key: k}) DETACH DELETE a`
 
 // alertRows are the rows of the statements above.
 type alertRows struct{ put, evidence, noEvidence, leave, join []any }
@@ -121,15 +121,15 @@ func (t *tx) relate(rows *alertRows, w rules.AlertWrite) {
 }
 
 const putIncidents = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MERGE (i:Incident {key: r[0]})
 SET i.tenant = $tenant, i.number = r[1], i.created = r[2], i.updated = r[3], i.revision = r[4], i.redirect = r[5],
     i.severity = r[6], i.status = r[7], i.sources = r[8], i.first = r[9], i.last = r[10], i.record = r[11]`
 
-const deleteIncidents = `UNWIND $rows AS k MATCH (i:Incident {key: k}) DETACH DELETE i`
+const deleteIncidents = `UNWIND $in.rows AS k MATCH (i:Incident {key: k}) DETACH DELETE i`
 
 const redirectIncidents = `
-UNWIND $rows AS r
+UNWIND $in.rows AS r
 MATCH (i:Incident {key: r[0]})
 MATCH (to:Incident {key: r[1]})
 MERGE (i)-[:REDIRECTS_TO]->(to)`
