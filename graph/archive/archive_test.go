@@ -15,9 +15,10 @@ import (
 
 func some() []graph.Record {
 	k, _ := graph.NewKey(graph.KindDevice, graph.KeyHostName, "pc1")
+	facts := graph.Facts{Keys: []graph.Key{k}, Properties: map[string]graph.Property{"riskScore": {Value: []byte("3")}}}
 	return []graph.Record{
 		{Tenant: &graph.TenantRecord{Revision: 3, Clock: 17, Incidents: 1}},
-		{Home: &graph.HomeRecord{ID: k.ID(), Revision: 3, Facts: &graph.Facts{Keys: []graph.Key{k}, Properties: map[string]graph.Property{}}}},
+		{Home: &graph.HomeRecord{ID: k.ID(), Revision: 3, Facts: &facts}},
 		{Document: &graph.DocumentRecord{Collection: "views", Key: "a", Revision: 2, Value: []byte{0, 255, '\n'}}},
 		{BatchKey: &graph.BatchKeyRecord{Key: "file:1\n{\"end\"", Revision: 1}},
 	}
