@@ -79,8 +79,8 @@ func (s *Store) explainRefusal(e *driver.Neo4jError) error {
 		return fmt.Errorf("neo4j at %s does not let user %q in: check user, password and the user's roles: %w", at, s.options.User, e)
 	case e.Code == "Neo.ClientError.Database.DatabaseNotFound":
 		return fmt.Errorf("neo4j at %s has no database %q: create it, or name another: %w", at, s.options.Database, e)
-	case strings.HasPrefix(e.Code, "Neo.ClientError.Transaction.TransactionTimedOut"):
-		return fmt.Errorf("neo4j stopped a transaction that took longer than %v: %w", s.options.QueryTimeout, e)
+	case strings.Contains(e.Code, ".Transaction.TransactionTimedOut"), strings.HasSuffix(e.Code, ".Transaction.LockClientStopped"):
+		return fmt.Errorf("neo4j stopped a transaction that took longer than %v; where another writer of the tenant held it up (an export, an import, a large commit), try again when that has ended: %w", s.options.QueryTimeout, e)
 	case strings.HasPrefix(e.Code, "Neo.TransientError.General.MemoryPoolOutOfMemory"), strings.Contains(e.Code, "OutOfMemory"):
 		return fmt.Errorf("neo4j at %s has too little memory for this transaction: give it more heap, or send smaller batches: %w", at, e)
 	}

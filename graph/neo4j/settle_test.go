@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -123,6 +124,18 @@ func TestSettlingWaitsForTheCommitOfAnotherSession(t *testing.T) {
 	release(true)
 	if err := <-done; err != nil || got != 77 {
 		t.Errorf("settled at revision %d (%v), want 77", got, err)
+	}
+}
+
+func TestWhoeverWaitsTooLongForAnotherWriterIsTold(t *testing.T) {
+	o, tenant := migrated(t), tenantOfTest(t)
+	o.QueryTimeout, o.RetryTime = time.Second, time.Millisecond
+	s := open(t, o)
+	mustApply(t, s, tenant, logons(0, 1))
+	_, release := holdLock(t, open(t, migrated(t)), tenant)
+	defer release(false)
+	if _, err := s.Position(t.Context(), graph.View{Tenant: tenant}); err == nil || !strings.Contains(err.Error(), "try again when that has ended") {
+		t.Errorf("a read that waited says %v", err)
 	}
 }
 

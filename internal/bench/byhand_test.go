@@ -18,9 +18,10 @@ const byHandName = "neo4j by hand"
 
 // byHand is the bar for a store on Neo4j: the loop that someone in a hurry would write, with one writer, as fast
 // as it could be made, and without what makes a store of it (identity over several keys, redirects, reads).
-// It writes the same facts: nodes (:Entity:Device {key}) merged with what was known of them, one relationship for
-// each observation (-[:LOGGED_ON {observation}]->), and for each batch one transaction that advances the
-// tenant's revision, refuses a replay and records what it touched.
+// It writes the same observations: nodes (:Entity:Device {key}) merged with what was known of them (properties as a
+// whole, which is less than the store does), one relationship for each observation (-[:LOGGED_ON {observation}]->),
+// and for each batch one transaction that advances the tenant's revision, refuses a replay and records what it
+// touched.
 //
 // What was tried, in edges per processor second relative to this, within about a tenth: one statement that collects
 // the nodes and indexes the list 0.9 to 1.0; ends found by key 0.8; a statement for each edge type 0.8; a
