@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -62,6 +63,9 @@ func (h hinting) Apply(ctx context.Context, tenant graph.TenantID, b graph.Batch
 	return r, err
 }
 
+// hintRest is how long a Redis that refuses is left alone: hints save a little time, no more.
+const hintRest = time.Second
+
 // heedHints calls moved when another replica says that the tenant has moved, until ctx ends.
 func heedHints(ctx context.Context, client redis.UniversalClient, tenant graph.TenantID, moved func()) {
 	sub := client.Subscribe(ctx, movedChannel)
@@ -71,7 +75,14 @@ func heedHints(ctx context.Context, client redis.UniversalClient, tenant graph.T
 		if ctx.Err() != nil || errors.Is(err, redis.ErrClosed) {
 			return
 		}
-		if err == nil && graph.TenantID(m.Payload) == tenant {
+		if err != nil { // a wrong password, say, is told at once each time
+			select {
+			case <-ctx.Done():
+			case <-time.After(hintRest):
+			}
+			continue
+		}
+		if graph.TenantID(m.Payload) == tenant {
 			moved()
 		}
 	}
