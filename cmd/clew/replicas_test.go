@@ -87,16 +87,8 @@ func TestTwoReplicasOnOneDatabase(t *testing.T) {
 
 func measurements(t *testing.T, address string) string {
 	t.Helper()
-	resp, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	_, text := service{base: "http://" + address}.do(t, "GET", "/metrics", "", nil)
+	return text
 }
 
 // ingest gives the revision that has what was sent.

@@ -89,9 +89,7 @@ func reheaded(t testing.TB, entries []entry, change func(*backupHead)) []entry {
 }
 
 func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
-	s := someStore(t, Options{FS: vfs.NewMem()})
-	archive := backup(t, s)
-	closeStore(t, s)
+	archive, _ := someArchive(t)
 	renamed := func(to string) func([]entry) []entry {
 		return func(e []entry) []entry {
 			e[1].Name = to
@@ -155,11 +153,17 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 	}
 }
 
+// someArchive is a backup of someStore, and the content.
+func someArchive(t *testing.T) (archive []byte, want string) {
+	t.Helper()
+	s := someStore(t, Options{FS: vfs.NewMem()})
+	defer closeStore(t, s)
+	return backup(t, s), contentOf(t, s, graphtest.Tenant)
+}
+
 // However much of an archive is missing or which byte of it is another: it is refused, or nothing is lost.
 func TestADamagedArchiveIsNoticed(t *testing.T) {
-	s := someStore(t, Options{FS: vfs.NewMem()})
-	archive, want := backup(t, s), contentOf(t, s, graphtest.Tenant)
-	closeStore(t, s)
+	archive, want := someArchive(t)
 	random := rand.New(rand.NewPCG(4, 4))
 	refused := 0
 	for i := range 150 {
@@ -222,9 +226,7 @@ func TestRestoreWantsAnEmptyDirectory(t *testing.T) {
 // Wherever a crash or a full disk cuts a restore short, the directory is none that opens as a part of a store, and
 // the restore can be tried again.
 func TestARestoreCutShortCanBeTriedAgain(t *testing.T) {
-	s := someStore(t, Options{FS: vfs.NewMem()})
-	archive, want := backup(t, s), contentOf(t, s, graphtest.Tenant)
-	closeStore(t, s)
+	archive, want := someArchive(t)
 	random := rand.New(rand.NewPCG(5, 5))
 	refused, whole, full := 0, 0, 0
 	for at := int64(1); ; at++ {

@@ -276,7 +276,7 @@ func decodeFacts(id graph.ID, facts, seen any) (f graph.Facts, err error) {
 	}
 	f = graph.Facts{
 		Keys: make([]graph.Key, len(s.Keys)), Properties: make(map[string]graph.Property, len(s.Properties)),
-		FirstSeen: instant(at[1]), LastSeen: instant(at[2]), Sources: s.Sources,
+		FirstSeen: timeOf(at[1]), LastSeen: timeOf(at[2]), Sources: s.Sources,
 	}
 	for i, k := range s.Keys {
 		name, value, _ := strings.Cut(k, "=")
@@ -285,20 +285,11 @@ func decodeFacts(id graph.ID, facts, seen any) (f graph.Facts, err error) {
 	for name, value := range s.Properties {
 		observed := f.LastSeen
 		if n, other := s.Observed[name]; other {
-			observed = instant(n)
+			observed = timeOf(n)
 		}
 		f.Properties[name] = graph.Property{Value: value, ObservedAt: observed}
 	}
 	return f, nil
-}
-
-// instant reads microseconds since 1970; far back enough, it is the zero time.
-func instant(v any) time.Time {
-	at := time.UnixMicro(number(v)).UTC()
-	if at.IsZero() {
-		return time.Time{}
-	}
-	return at
 }
 
 // stampOfFacts is the number of the newer of the writes that left the properties facts and seen.

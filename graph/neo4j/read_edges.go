@@ -80,7 +80,7 @@ func (r *reader) edges(q graph.EdgeQuery) (out []graph.Edge, err error) {
 	}
 	if types := typesOf(q.Kinds); len(types) > 0 {
 		for part := range slices.Chunk(r.idKeys(q.Nodes), edgeChunk) {
-			found, err := r.joined(sightingsAt(nodesOfKeys, types, q.Direction), map[string]any{"in": map[string]any{"rows": part}}, q)
+			found, err := r.joined(sightingsAt(nodesOfKeys, types, q.Direction), rowsIn(part), q)
 			if err != nil {
 				return nil, err
 			}

@@ -3,6 +3,7 @@ package neo4j
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,14 +24,17 @@ var _ rules.Records = records{}
 // chunk bounds the rows that one statement takes.
 const chunk = 5000
 
-// each runs the statement over the rows, chunk by chunk. They stand in a map, in: of a parameter that is a list Neo4j
+// rowsIn are the parameters of a statement over rows. They stand in a map, in: of a parameter that is a list Neo4j
 // makes a plan for each order of magnitude of its length.
+func rowsIn[T any](rows []T) map[string]any {
+	return map[string]any{"in": map[string]any{"rows": rows}}
+}
+
+// each runs the statement over the rows, chunk by chunk.
 func (r records) each(ctx context.Context, cypher string, rows []any, params map[string]any, row func(v []any) error) error {
 	for part := range slices.Chunk(rows, chunk) {
-		all := map[string]any{"in": map[string]any{"rows": part}}
-		for k, v := range params {
-			all[k] = v
-		}
+		all := rowsIn(part)
+		maps.Copy(all, params)
 		err := r.run.stream(ctx, cypher, all, func(rec *driver.Record) (bool, error) { return true, row(rec.Values) })
 		if err != nil {
 			return err

@@ -275,16 +275,11 @@ func (t *tx) removeExpired(ctx context.Context, all []rules.Ends) error {
 // eachKind runs one statement for each kind of edge.
 func (t *tx) eachKind(ctx context.Context, rows map[graph.EdgeKind][]any, cypher func(graph.EdgeKind) string) error {
 	for _, kind := range slices.Sorted(maps.Keys(rows)) {
-		if err := t.stamped(ctx, cypher(kind), rows[kind]); err != nil {
+		if err := t.do(ctx, cypher(kind), rows[kind]); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// stamped is do for statements that also name seq, the number of this write.
-func (t *tx) stamped(ctx context.Context, cypher string, rows []any) error {
-	return t.each(ctx, cypher, rows, map[string]any{"seq": t.seq + 1}, func([]any) error { return nil })
 }
 
 func (t *tx) writeSightings(ctx context.Context, w rules.Writes) error {
@@ -303,7 +298,7 @@ func (t *tx) writeSightings(ctx context.Context, w rules.Writes) error {
 			changed[s.Kind] = append(changed[s.Kind], t.sightingRow(s))
 		}
 	}
-	if err := t.stamped(ctx, createSightings, added); err != nil {
+	if err := t.do(ctx, createSightings, added); err != nil {
 		return err
 	}
 	return t.eachKind(ctx, changed, changeSightings)
@@ -341,13 +336,8 @@ func (t *tx) writeDocuments(ctx context.Context, w rules.Writes) error {
 			put = append(put, []any{key, d.Collection, d.Key, int64(d.Revision), d.Value})
 		}
 	}
-	if err := t.put(ctx, putDocuments, put); err != nil {
+	if err := t.do(ctx, putDocuments, put); err != nil {
 		return err
 	}
 	return t.do(ctx, deleteDocuments, gone)
-}
-
-// put is do for statements that also name the tenant.
-func (t *tx) put(ctx context.Context, cypher string, rows []any) error {
-	return t.each(ctx, cypher, rows, map[string]any{"tenant": tenantText(t.tenant)}, func([]any) error { return nil })
 }

@@ -65,7 +65,7 @@ func (t *tx) writeAlerts(ctx context.Context, w rules.Writes) error {
 		rows.put = append(rows.put, row)
 		t.relate(&rows, a)
 	}
-	if err := t.put(ctx, putAlerts, rows.put); err != nil {
+	if err := t.do(ctx, putAlerts, rows.put); err != nil {
 		return err
 	}
 	for _, s := range []struct {
@@ -150,7 +150,7 @@ func (t *tx) writeIncidents(ctx context.Context, w rules.Writes) error {
 			redirect = append(redirect, []any{row[0], numberKey(t.tenant, i.Next.RedirectTo)})
 		}
 	}
-	if err := t.put(ctx, putIncidents, put); err != nil {
+	if err := t.do(ctx, putIncidents, put); err != nil {
 		return err
 	}
 	if err := t.do(ctx, deleteIncidents, gone); err != nil {

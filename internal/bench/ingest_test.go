@@ -59,6 +59,22 @@ func BenchmarkIngest(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // the run is one operation
 }
 
+// BenchmarkEmbedded commits the estate to the embedded store alone: to be profiled.
+func BenchmarkEmbedded(b *testing.B) {
+	size, most := settings(b)
+	c := openEmbedded(b)
+	var m measured
+	for batches := range turns(size, most) {
+		if err := m.run(b.Context(), c, measuredTenant, batches); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(m.perSecond(), "edges/s")
+	b.ReportMetric(m.perCPUSecond(), "edges/CPU-s")
+	b.ReportMetric(m.at(0.5).Seconds()*1000, "p50-ms")
+	b.ReportMetric(0, "ns/op") // the run is one operation
+}
+
 func settings(b *testing.B) (size estate.Options, most int) {
 	size, err := estate.ParseSize(cmp.Or(os.Getenv(envSize), "S"))
 	if err == nil && os.Getenv(envBatches) != "" {
