@@ -1,6 +1,9 @@
 package graph
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrNotFound: nothing of that id is visible in the caller's view. Another tenant's id gives the same.
@@ -18,6 +21,14 @@ var (
 	ErrInUse = errors.New("store in use")
 	// ErrVersion: the stored format is not one this program can read; the text says what to do.
 	ErrVersion = errors.New("store format version")
+	// ErrImporting: an import of the tenant is under way or was cut short, so there is nothing whole to read and
+	// nothing may be written. Importing it again ends that.
+	ErrImporting = errors.New("the tenant is being imported")
 	// ErrTooOld: the changes asked for have been trimmed; rebuild from a scan.
 	ErrTooOld = errors.New("changes trimmed")
 )
+
+// Importing is ErrImporting with what to do about it.
+func Importing(tenant TenantID) error {
+	return fmt.Errorf("%w: tenant %q: wait until the import has ended, or make it again where it was cut short", ErrImporting, tenant)
+}

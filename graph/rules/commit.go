@@ -33,7 +33,7 @@ func Commit(ctx context.Context, tx Tx, tenant graph.TenantID, b Prepared, s Set
 		return r, false, err
 	}
 	if start.Loading {
-		return r, false, fmt.Errorf("%w: an import of this tenant is running or was cut short: import it again", graph.ErrConflict)
+		return r, false, graph.Importing(tenant)
 	}
 	if s.Memory != nil {
 		s.Memory.begin(start)
