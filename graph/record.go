@@ -2,7 +2,10 @@ package graph
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"hash"
 	"iter"
 	"time"
 )
@@ -14,10 +17,40 @@ type Mover interface {
 	// it: who follows them builds anew. ErrNotFound where the tenant was never written to.
 	Export(ctx context.Context, tenant TenantID) iter.Seq2[Record, error]
 	// Import fills a tenant with what Export gave. ErrConflict where the tenant has anything; ErrInvalid where
-	// the records break the order or name what is not there. It is not one commit: until it has ended well the
-	// tenant takes no writes, and after a failure the same call may be made again and begins anew.
+	// the records break the order, name what is not there, or are not what the store then holds, which is read
+	// again and compared. It is not one commit: until it has ended well all else about the tenant gives
+	// ErrImporting. A failure leaves the tenant with nothing, unless ctx ended or the storage failed: then the
+	// same call may be made again and begins anew, or Abandon called. Of two imports of a tenant at a time at most
+	// one succeeds, the one that began last.
 	Import(ctx context.Context, tenant TenantID, records iter.Seq2[Record, error]) error
+	// Abandon removes what an import left that was cut short. ErrConflict where the tenant has a whole graph;
+	// nothing where it has none.
+	Abandon(ctx context.Context, tenant TenantID) error
 }
+
+// RecordSum adds up records. Two stores that hold a tenant alike to the last number give the same sum.
+type RecordSum struct {
+	// Records is how many there were.
+	Records int
+	hash    hash.Hash
+}
+
+// NewRecordSum is the sum of nothing.
+func NewRecordSum() *RecordSum { return &RecordSum{hash: sha256.New()} }
+
+// Add adds a record, and gives it as a line of JSON.
+func (s *RecordSum) Add(r Record) (line []byte, err error) {
+	if line, err = EncodeJSON(r); err != nil {
+		return nil, err
+	}
+	line = append(line, '\n')
+	s.hash.Write(line)
+	s.Records++
+	return line, nil
+}
+
+// SHA256 is that of all lines so far, in hexadecimal digits.
+func (s *RecordSum) SHA256() string { return hex.EncodeToString(s.hash.Sum(nil)) }
 
 // Check refuses facts that no observation can have left, and that could not be read back.
 func (h HomeRecord) Check() error {

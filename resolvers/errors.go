@@ -54,6 +54,7 @@ var untold = []struct {
 	{context.DeadlineExceeded, codeDeadlineExceeded, "the answer took too long"},
 	{context.Canceled, codeCanceled, "the request was given up"},
 	{graph.ErrClosed, codeUnavailable, "the service is stopping"},
+	{graph.ErrImporting, codeUnavailable, "the tenant is being imported: ask again when that has ended"},
 }
 
 // maxMessage bounds a message: the parser's and validator's quote the document.

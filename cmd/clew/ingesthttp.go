@@ -90,6 +90,8 @@ func (h ingestHandler) fail(w http.ResponseWriter, ctx context.Context, done cli
 		return // the client has gone
 	case errors.Is(err, graph.ErrClosed):
 		status, text = http.StatusServiceUnavailable, "the service is stopping"
+	case errors.Is(err, graph.ErrImporting):
+		status, text = http.StatusServiceUnavailable, "the tenant is being imported; send the rest again when that has ended"
 	case errors.Is(err, ingest.ErrStore):
 		h.log.Error("ingest", "id", requestID(ctx), "error", err)
 		status, text = http.StatusServiceUnavailable, "the store did not take the batch; send the rest again"

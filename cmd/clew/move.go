@@ -20,7 +20,8 @@ import (
 type moveOptions struct {
 	target
 	tenant, output string
-	force          bool
+	// force and salvage are export's, abandon import's.
+	force, salvage, abandon bool
 }
 
 func (o *moveOptions) flags(c *cobra.Command) {
@@ -42,24 +43,33 @@ func exportCommand(s streams) *cobra.Command {
 	}
 	o.flags(c)
 	c.Flags().BoolVar(&o.force, "force", false, "replace a file that exists")
+	c.Flags().BoolVar(&o.salvage, "salvage", false, "open an embedded store that has damaged files: tenants that need none of them can be saved")
 	return c
 }
 
 func importCommand(s streams) *cobra.Command {
 	var o moveOptions
 	c := &cobra.Command{
-		Use:   "import FILE {--data DIR | --config FILE} [--tenant NAME]",
+		Use:   "import {FILE | --abandon} {--data DIR | --config FILE} [--tenant NAME]",
 		Short: "Read a tenant that was exported into a store",
 		Long: "Read a tenant that 'clew export' wrote (- is standard input, compressed or not) into a store that has\n" +
-			"nothing of that tenant, and compare what it then holds with the file. Until it is done the tenant takes no\n" +
-			"writes; an import that was cut short is made again from the beginning.",
-		Args: cobra.ExactArgs(1),
+			"nothing of that tenant, and compare what it then holds with what was read. Until it is done nothing of the\n" +
+			"tenant can be read or written. An import that fails leaves nothing; one that was cut short is made again from\n" +
+			"the beginning, or given up with --abandon.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
+			switch {
+			case o.abandon == (len(files) == 1):
+				return usageError{errors.New("name either a file or --abandon")}
+			case o.abandon:
+				return runAbandon(c.Context(), s, o)
+			}
 			named := c.Flags().Changed("tenant")
 			return runImport(c.Context(), s, o, named, files[0])
 		},
 	}
 	o.flags(c)
+	c.Flags().BoolVar(&o.abandon, "abandon", false, "remove what an import of the tenant left that was cut short")
 	return c
 }
 
@@ -85,7 +95,7 @@ func tell(ctx context.Context, out io.Writer, form string, store graph.Store, m 
 		return encodeJSON(out, m)
 	}
 	_, err = fmt.Fprintf(out, "tenant %s: %d records (%d entities, %d edges, %d alerts, %d incidents)\nrecords  %s\ncontent  %s\n",
-		m.Tenant, m.Records, m.Position.Entities, m.Position.Edges, m.Position.Alerts, m.Position.Incidents, m.SHA256, m.Digest)
+		plain(string(m.Tenant)), m.Records, m.Position.Entities, m.Position.Edges, m.Position.Alerts, m.Position.Incidents, m.SHA256, m.Digest)
 	return err
 }
 
@@ -93,7 +103,7 @@ func runExport(ctx context.Context, s streams, o moveOptions, file string) (err 
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
-	store, err := o.open(ctx, s)
+	store, err := o.openExisting(ctx, s, o.salvage)
 	if err != nil {
 		return err
 	}
@@ -151,15 +161,20 @@ func runImport(ctx context.Context, s streams, o moveOptions, named bool, file s
 		return fmt.Errorf("importing: %w", err)
 	}
 	m.Summary = in.Summary()
-	again, err := archive.Summarize(store.Export(ctx, m.Tenant))
-	if err == nil && again != m.Summary {
-		err = fmt.Errorf("the store holds %d records with SHA-256 %s, the file %d with %s: do not use this copy",
-			again.Records, again.SHA256, m.Records, m.SHA256)
-	}
-	if err != nil {
-		return fmt.Errorf("comparing what was imported: %w", err)
-	}
 	return tell(ctx, s.out, o.output, store, m)
+}
+
+func runAbandon(ctx context.Context, s streams, o moveOptions) (err error) {
+	store, err := o.openExisting(ctx, s, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	err = store.Abandon(ctx, graph.TenantID(o.tenant))
+	if errors.Is(err, graph.ErrConflict) {
+		return fmt.Errorf("the store has all of tenant %q: no import of it was cut short", o.tenant)
+	}
+	return err
 }
 
 // openArchive opens an archive, compressed or not.

@@ -59,7 +59,7 @@ func prune(ctx context.Context, s streams, o pruneOptions, flags []config.Overri
 	if settings.Incidents == 0 && settings.EndedEdges == 0 {
 		return usageError{errors.New("nothing says how long to keep what: give --incidents or --ended-edges, or set retention.* in the configuration")}
 	}
-	store, err := openRecord(ctx, c, slog.New(c.Log.Handler(s.err)), nil)
+	store, err := openRecordThere(ctx, s, c, false)
 	if err != nil {
 		return err
 	}

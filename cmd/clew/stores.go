@@ -65,6 +65,26 @@ func (t target) open(ctx context.Context, s streams) (record, error) {
 	return store, err
 }
 
+// openExisting is open for what is of no use with a new store. salvage is for an embedded one.
+func (t target) openExisting(ctx context.Context, s streams, salvage bool) (record, error) {
+	c, err := t.load(s)
+	if err != nil {
+		return nil, err
+	}
+	return openRecordThere(ctx, s, c, salvage)
+}
+
+// openRecordThere is openRecord where a wrong directory must not make a store.
+func openRecordThere(ctx context.Context, s streams, c config.Config, salvage bool) (record, error) {
+	if c.Store.Kind == config.StoreEmbedded {
+		return openExisting(s, c.EmbeddedDir(), embedded.Options{CacheBytes: c.Store.Embedded.CacheBytes, Salvage: salvage})
+	}
+	if salvage {
+		return nil, usageError{errors.New("--salvage is for an embedded store")}
+	}
+	return openRecord(ctx, c, slog.New(c.Log.Handler(s.err)), nil)
+}
+
 // openRecord opens the store of record, with an error that says what to do.
 func openRecord(ctx context.Context, c config.Config, log *slog.Logger, meter metric.Meter) (record, error) {
 	if c.Store.Kind == config.StoreNeo4j {

@@ -25,7 +25,7 @@ const Version = 1
 
 const name = "clew tenant archive"
 
-// MaxLine bounds one record in bytes.
+// MaxLine bounds one record in bytes: what one batch may bring (graph.MaxBatchBytes), written as JSON.
 const MaxLine = 128 << 20
 
 // head is the first line.
@@ -56,41 +56,25 @@ func Write(w io.Writer, tenant graph.TenantID, records iter.Seq2[graph.Record, e
 	if _, err := out.Write(append(first, '\n')); err != nil {
 		return Summary{}, err
 	}
-	s, err := hashed(records, out.Write)
-	if err != nil {
-		return s, err
+	sum := graph.NewRecordSum()
+	for r, err := range records {
+		if err != nil {
+			return Summary{}, err
+		}
+		line, err := sum.Add(r)
+		if err != nil {
+			return Summary{}, err
+		}
+		if _, err := out.Write(line); err != nil {
+			return Summary{}, err
+		}
 	}
+	s := Summary{sum.Records, sum.SHA256()}
 	last, err := graph.EncodeJSON(tail{&s})
 	if err == nil {
 		_, err = out.Write(append(last, '\n'))
 	}
 	return s, errors.Join(err, out.Flush())
-}
-
-// Summarize is the summary that an archive of the records would have.
-func Summarize(records iter.Seq2[graph.Record, error]) (Summary, error) {
-	return hashed(records, func(b []byte) (int, error) { return len(b), nil })
-}
-
-func hashed(records iter.Seq2[graph.Record, error], write func([]byte) (int, error)) (s Summary, err error) {
-	sum := sha256.New()
-	for r, err := range records {
-		if err != nil {
-			return s, err
-		}
-		line, err := graph.EncodeJSON(r)
-		if err != nil {
-			return s, err
-		}
-		line = append(line, '\n')
-		sum.Write(line)
-		if _, err := write(line); err != nil {
-			return s, err
-		}
-		s.Records++
-	}
-	s.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	return s, nil
 }
 
 // Reader reads one archive.
@@ -108,8 +92,13 @@ func NewReader(r io.Reader) (*Reader, error) {
 	a := &Reader{lines: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}
 	line, err := a.line()
 	var h head
-	if err != nil || json.Unmarshal(line, &h) != nil || h.Format != name {
-		return nil, errors.Join(fmt.Errorf("%w: this is no %s", graph.ErrInvalid, name), err)
+	switch {
+	case errors.Is(err, io.EOF) && len(line) == 0:
+		return nil, fmt.Errorf("%w: there is nothing in it", graph.ErrInvalid)
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("%w: this is no %s, or a damaged one: %w", graph.ErrInvalid, name, err)
+	case json.Unmarshal(line, &h) != nil || h.Format != name:
+		return nil, fmt.Errorf("%w: this is no %s", graph.ErrInvalid, name)
 	}
 	if h.Version != Version {
 		return nil, fmt.Errorf("%w: the archive has version %d, this program reads %d: use a newer program", graph.ErrVersion, h.Version, Version)
@@ -155,7 +144,7 @@ func (a *Reader) Summary() Summary { return a.found }
 
 func (a *Reader) next() (r graph.Record, end bool, err error) {
 	line, err := a.line()
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return r, false, fmt.Errorf("%w: the archive is cut short after %d records", graph.ErrInvalid, a.found.Records)
 	}
 	if err != nil {
@@ -167,7 +156,12 @@ func (a *Reader) next() (r graph.Record, end bool, err error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
+	if err = d.Decode(&r); err == nil {
+		if _, behind := d.Token(); behind != io.EOF {
+			err = errors.New("there is something behind the record")
+		}
+	}
+	if err != nil {
 		return r, false, fmt.Errorf("%w: record %d: %v", graph.ErrInvalid, a.found.Records+1, err)
 	}
 	a.sum.Write(line)

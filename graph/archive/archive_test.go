@@ -2,7 +2,9 @@ package archive
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -63,10 +65,14 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 		t.Fatalf("%v\n%s", err, d)
 	}
 	a, _ := NewReader(bytes.NewReader(b))
-	for range a.Records() {
+	sum := graph.NewRecordSum()
+	for r := range a.Records() {
+		if _, err := sum.Add(r); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if s, err := Summarize(sequence(some())); err != nil || s != a.Summary() || a.Tenant != "contoso" {
-		t.Errorf("summary %+v of %s, want %+v (%v)", a.Summary(), a.Tenant, s, err)
+	if want := (Summary{sum.Records, sum.SHA256()}); want != a.Summary() || a.Tenant != "contoso" {
+		t.Errorf("summary %+v of %s, want %+v", a.Summary(), a.Tenant, want)
 	}
 }
 
@@ -79,6 +85,16 @@ func TestADamagedArchiveIsRefused(t *testing.T) {
 		}
 	}
 	lines := strings.SplitAfter(string(whole), "\n")
+	behind := func(text string) string { // with the sum of what it then is
+		all := slices.Clone(lines)
+		all[2] = strings.TrimSuffix(all[2], "\n") + text + "\n"
+		sum := sha256.Sum256([]byte(strings.Join(all[1:len(all)-2], "")))
+		all[len(all)-2] = fmt.Sprintf("{\"end\":{\"records\":%d,\"sha256\":\"%x\"}}\n", len(some()), sum)
+		return strings.Join(all, "")
+	}
+	if _, err := read([]byte(behind(" "))); err != nil {
+		t.Errorf("a space behind a record: %v", err)
+	}
 	for name, text := range map[string]string{
 		"a changed record":     strings.Replace(string(whole), `"revision":2`, `"revision":1`, 1),
 		"a line left out":      strings.Join(slices.Delete(slices.Clone(lines), 2, 3), ""),
@@ -87,6 +103,8 @@ func TestADamagedArchiveIsRefused(t *testing.T) {
 		"an unknown field":     strings.Replace(string(whole), `"collection"`, `"colection"`, 1),
 		"no archive":           "{\"alerts\":[]}\n",
 		"nothing":              "",
+		"a record behind one":  behind(lines[2][:len(lines[2])-1]),
+		"a bracket behind one": behind("}"),
 	} {
 		if _, err := read([]byte(text)); !errors.Is(err, graph.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)

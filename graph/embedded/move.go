@@ -3,6 +3,7 @@ package embedded
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -27,13 +28,18 @@ func (v view) export(yield func(graph.Record, error) bool) error {
 	if err != nil {
 		return err
 	}
-	if row.Loading || row == (rules.Tenant{}) {
+	if row == (rules.Tenant{}) {
 		return fmt.Errorf("%w: the tenant has nothing", graph.ErrNotFound)
 	}
 	start := graph.TenantRecord{Revision: row.Revision, Clock: row.Clock, Incidents: row.Next}
 	if !yield(graph.Record{Tenant: &start}, nil) {
 		return nil
 	}
+	return v.exportRest(yield)
+}
+
+// exportRest yields all but where the tenant stands.
+func (v view) exportRest(yield func(graph.Record, error) bool) error {
 	for _, part := range []func(func(graph.Record, error) bool) (bool, error){
 		v.exportHomes, v.exportSightings, v.exportIncidents, v.exportAlerts, v.exportDocuments, v.exportBatchKeys,
 	} {
@@ -137,6 +143,34 @@ func (v view) exportBatchKeys(yield func(graph.Record, error) bool) (bool, error
 
 // Import implements graph.Mover. Parts are durable one after another.
 func (s *Store) Import(ctx context.Context, id graph.TenantID, records iter.Seq2[graph.Record, error]) error {
+	return s.importing(ctx, id, func(t *tenant) error {
+		if err := s.empty(ctx, t, id, rules.Tenant{Loading: true}); err != nil {
+			return err
+		}
+		err := rules.Load(records, func(w rules.Writes) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			c := s.newTx(ctx, id, false)
+			if err := c.Write(ctx, w); err != nil {
+				return err
+			}
+			return s.commitOf(t, c.batch)
+		}, rules.Stream(view{ctx, s.db, keysOf(id)}.exportRest))
+		if err == nil || ctx.Err() != nil || s.failure.err() != nil {
+			return err
+		}
+		return errors.Join(err, s.empty(ctx, t, id, rules.Tenant{}))
+	})
+}
+
+// Abandon implements graph.Mover.
+func (s *Store) Abandon(ctx context.Context, id graph.TenantID) error {
+	return s.importing(ctx, id, func(t *tenant) error { return s.empty(ctx, t, id, rules.Tenant{}) })
+}
+
+// importing keeps the tenant's writers out while it works.
+func (s *Store) importing(ctx context.Context, id graph.TenantID, work func(*tenant) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -149,46 +183,33 @@ func (s *Store) Import(ctx context.Context, id graph.TenantID, records iter.Seq2
 		return err
 	}
 	defer t.giveTurn()
-	if err := s.clearUnfinishedImport(ctx, id); err != nil {
-		return err
-	}
 	t.memory.Forget()
-	err := rules.Load(records, func(w rules.Writes) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		c := s.newTx(ctx, id, false)
-		if err := c.Write(ctx, w); err != nil {
-			return err
-		}
-		return s.commitOf(t, c.batch)
-	})
-	if err == nil {
-		t.announce()
-	}
-	return err
+	defer t.announce()
+	return work(t)
 }
 
-// clearUnfinishedImport removes what an import left that was cut short.
-func (s *Store) clearUnfinishedImport(ctx context.Context, id graph.TenantID) error {
+// empty removes what an import left that was cut short, and leaves the tenant with that row.
+func (s *Store) empty(ctx context.Context, t *tenant, id graph.TenantID, row rules.Tenant) error {
 	v := view{ctx, s.db, keysOf(id)}
-	row, err := v.tenantRow()
-	if err != nil || row == (rules.Tenant{}) {
+	found, err := v.tenantRow()
+	if err != nil || found == row && found == (rules.Tenant{}) {
 		return err
 	}
-	if !row.Loading {
+	if found != (rules.Tenant{}) && !found.Loading {
 		return fmt.Errorf("%w: the tenant has a graph already", graph.ErrConflict)
 	}
 	b := s.db.NewBatch()
 	for t := range tableNames {
-		if t == tableTenant {
-			continue
-		}
 		if err := deleteTable(b, v.keys.of(t)); err != nil {
 			return err
 		}
 	}
-	return s.commit(b)
+	if row != (rules.Tenant{}) {
+		if err := b.Set(v.keys.of(tableTenant), encodeTenant(row), nil); err != nil {
+			return err
+		}
+	}
+	return s.commitOf(t, b)
 }
 
 func deleteTable(b *pebble.Batch, prefix []byte) error {

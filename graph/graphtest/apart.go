@@ -103,3 +103,7 @@ func (a apartMoving) Export(ctx context.Context, t graph.TenantID) iter.Seq2[gra
 func (a apartMoving) Import(ctx context.Context, t graph.TenantID, records iter.Seq2[graph.Record, error]) error {
 	return a.mover.Import(ctx, a.name(t), records)
 }
+
+func (a apartMoving) Abandon(ctx context.Context, t graph.TenantID) error {
+	return a.mover.Abandon(ctx, a.name(t))
+}

@@ -34,7 +34,9 @@ func RunMoves(t *testing.T, from, to Opener) {
 		{"a carried tenant answers and goes on as if it had never moved", checkMove},
 		{"an import needs an empty tenant", checkMoveOnto},
 		{"an import that was cut short takes no writes and can be made again", checkMoveCut},
+		{"an import that was cut short can be given up", checkMoveAbandoned},
 		{"records that contradict one another are refused", checkMoveLies},
+		{"records that come twice or in another order are refused", checkMoveOdd},
 		{"a tenant without anything cannot be exported", checkMoveNothing},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, from, to) })
@@ -118,36 +120,90 @@ func checkMoveOnto(t *testing.T, from, to Opener) {
 	}
 }
 
+// some is a tenant of several parts.
+func some(t TB, s graph.Store) {
+	t.Helper()
+	var b graph.Batch
+	for i := range 800 {
+		a := oneAlert(fmt.Sprint(i))
+		b.Entities, b.Alerts, b.Decide = append(b.Entities, a.Entities...), append(b.Alerts, a.Alerts...), a.Decide
+	}
+	apply(t, s, b)
+}
+
+// until yields records up to a number of them, and then calls at, whose error is the source's.
+func until(records iter.Seq2[graph.Record, error], stop int, at func() error) iter.Seq2[graph.Record, error] {
+	return func(yield func(graph.Record, error) bool) {
+		n := 0
+		for r, err := range records {
+			if n++; n == stop+1 {
+				if err := at(); err != nil {
+					yield(graph.Record{}, err)
+					return
+				}
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// isImporting asks everything there is to ask about a tenant.
+func isImporting(t TB, s graph.Store) {
+	t.Helper()
+	ctx, v := context.Background(), view
+	v.AtLeast = 1 // not waited for
+	_, entities := s.Entities(ctx, view, graph.EntityQuery{})
+	_, waiting := s.Position(ctx, v)
+	_, lookup := s.Lookup(ctx, view, oneAlert("1").Entities[0].Keys)
+	_, alerts := s.Alerts(ctx, view, graph.AlertQuery{})
+	_, bounded := s.Incidents(ctx, view, graph.IncidentQuery{Paging: graph.Paging{Updated: graph.TickRange{Before: 1 << 50}}})
+	_, documents := s.Documents(ctx, view, graph.DocumentQuery{Collection: "views"})
+	all := map[string]error{"entities": entities, "position": waiting, "lookup": lookup, "alerts": alerts, "incidents": bounded, "documents": documents}
+	for _, err := range s.Edges(ctx, view, graph.EdgeQuery{}) {
+		all["edges"] = err
+	}
+	for _, err := range s.Changes(ctx, view, 0) {
+		all["changes"] = err
+	}
+	for _, err := range s.(Moving).Export(ctx, Tenant) {
+		all["export"] = err
+	}
+	for name, err := range all {
+		if !errors.Is(err, graph.ErrImporting) {
+			t.Errorf("%s of half a tenant: %v", name, err)
+		}
+	}
+	if len(all) != 9 {
+		t.Errorf("half a tenant gave edges, changes or an export: %v", all)
+	}
+}
+
 func checkMoveCut(t *testing.T, from, to Opener) {
 	one, two := from(t, NewClock().Now), to(t, NewClock().Now)
 	defer one.Close()
 	defer two.Close()
-	var b graph.Batch
-	for i := range 800 { // enough for several parts
-		a := oneAlert(fmt.Sprint(i))
-		b.Entities, b.Alerts, b.Decide = append(b.Entities, a.Entities...), append(b.Alerts, a.Alerts...), a.Decide
-	}
-	apply(t, one, b)
+	some(t, one)
 	broken := errors.New("the line went dead")
 	for _, stop := range []int{0, 1, 1500, 2390} {
-		err := two.Import(context.Background(), Tenant, func(yield func(graph.Record, error) bool) {
-			n := 0
-			for r, err := range one.Export(context.Background(), Tenant) {
-				if n++; n > stop {
-					yield(graph.Record{}, broken)
-					return
-				}
-				if !yield(r, err) {
-					return
-				}
-			}
-		})
-		if !errors.Is(err, broken) {
+		if err := two.Import(context.Background(), Tenant, until(one.Export(context.Background(), Tenant), stop, func() error {
+			isImporting(t, two)
+			return broken
+		})); !errors.Is(err, broken) {
+			t.Fatalf("an import that failed after %d records: %v", stop, err)
+		}
+		if p := must(two.Position(context.Background(), view))(t); p != (graph.Position{}) {
+			t.Fatalf("an import that failed after %d records left the tenant at %+v", stop, p)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		if err := two.Import(ctx, Tenant, until(one.Export(context.Background(), Tenant), stop, func() error {
+			cancel()
+			return ctx.Err()
+		})); !errors.Is(err, context.Canceled) {
 			t.Fatalf("an import that was cut short after %d records: %v", stop, err)
 		}
-		if stop == 0 {
-			continue
-		}
+		isImporting(t, two)
 		if _, err := two.Apply(context.Background(), Tenant, oneAlert("1")); !errors.Is(err, graph.ErrImporting) {
 			t.Fatalf("a write into half a tenant: %v", err)
 		}
@@ -157,6 +213,35 @@ func checkMoveCut(t *testing.T, from, to Opener) {
 	}
 	if digest(t, one) != digest(t, two) {
 		t.Error("the second import is not whole")
+	}
+}
+
+func checkMoveAbandoned(t *testing.T, from, to Opener) {
+	one, two := from(t, NewClock().Now), to(t, NewClock().Now)
+	defer one.Close()
+	defer two.Close()
+	some(t, one)
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := two.Import(ctx, Tenant, until(one.Export(context.Background(), Tenant), 2390, func() error {
+		cancel()
+		return ctx.Err()
+	})); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := two.Abandon(context.Background(), Tenant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := to(t, NewClock().Now)
+	defer want.Close()
+	apply(t, want, oneAlert("1"))
+	apply(t, two, oneAlert("1"))
+	if digest(t, two) != digest(t, want) {
+		t.Error("something of the import is left")
+	}
+	if err := two.Abandon(context.Background(), Tenant); !errors.Is(err, graph.ErrConflict) {
+		t.Errorf("giving up a whole tenant: %v", err)
 	}
 }
 
@@ -193,6 +278,10 @@ var lies = map[string]func(r *graph.Record) bool{
 	"more alerts than there are":     func(r *graph.Record) bool { return r.Incident != nil && lie(&r.Incident.AlertCount, 9) },
 	"an incident that was not made":  func(r *graph.Record) bool { return r.Incident != nil && lie(&r.Incident.ID, 99) },
 	"a redirect to nowhere":          func(r *graph.Record) bool { return r.Incident != nil && lie(&r.Incident.RedirectTo, 99) },
+	"a revision without a next":      func(r *graph.Record) bool { return r.Tenant != nil && lie(&r.Tenant.Revision, 1<<64-1) },
+	"a clock that ends":              func(r *graph.Record) bool { return r.Tenant != nil && lie(&r.Tenant.Clock, 1<<63-1) },
+	"a clock before all":             func(r *graph.Record) bool { return r.Tenant != nil && lie(&r.Tenant.Clock, -1) },
+	"an incident without a next":     func(r *graph.Record) bool { return r.Tenant != nil && lie(&r.Tenant.Incidents, 1<<64-1) },
 	"no tenant":                      func(r *graph.Record) bool { return r.Tenant != nil && lie(&r.Tenant, nil) },
 }
 
@@ -224,8 +313,41 @@ func checkMoveLies(t *testing.T, from, to Opener) {
 		if !told || !errors.Is(err, graph.ErrInvalid) {
 			t.Errorf("%s (told: %t): %v", name, told, err)
 		}
-		if p := must(two.Position(context.Background(), view))(t); p.Revision != 0 {
+		if p := must(two.Position(context.Background(), view))(t); p != (graph.Position{}) {
 			t.Fatalf("%s: the tenant stands at %+v", name, p)
+		}
+	}
+}
+
+// checkMoveOdd: what no rule about single records refuses is noticed because the store would hold something else.
+func checkMoveOdd(t *testing.T, from, to Opener) {
+	one, two := from(t, NewClock().Now), to(t, NewClock().Now)
+	defer one.Close()
+	defer two.Close()
+	b := oneAlert("1")
+	b.Documents = []graph.Document{{DocumentKey: graph.DocumentKey{Collection: "views", Key: "b"}, Value: []byte("1")}}
+	b.Key = "batch"
+	apply(t, one, b)
+	other := graph.DocumentRecord{Collection: "views", Key: "a", Revision: 1, Value: []byte("2")}
+	again := graph.DocumentRecord{Collection: "views", Key: "b", Revision: 1, Value: []byte("2")}
+	for name, more := range map[string]graph.Record{
+		"a document twice":        {Document: &again},
+		"a document out of order": {Document: &other},
+		"a batch key twice":       {BatchKey: &graph.BatchKeyRecord{Key: "batch", Revision: 1}},
+	} {
+		err := two.Import(context.Background(), Tenant, func(yield func(graph.Record, error) bool) {
+			for r, err := range one.Export(context.Background(), Tenant) {
+				odd := more.Document != nil && r.Document != nil || more.BatchKey != nil && r.BatchKey != nil
+				if !yield(r, err) || odd && !yield(more, nil) {
+					return
+				}
+			}
+		})
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if p := must(two.Position(context.Background(), view))(t); p != (graph.Position{}) {
+			t.Errorf("%s: the tenant stands at %+v", name, p)
 		}
 	}
 }

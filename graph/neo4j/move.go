@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,11 +28,11 @@ const exportTime = 6 * time.Hour
 // Export implements graph.Mover. While it runs it has the tenant's lock: writers wait.
 func (s *Store) Export(ctx context.Context, id graph.TenantID) iter.Seq2[graph.Record, error] {
 	return rules.Stream(func(yield func(graph.Record, error) bool) error {
-		return s.export(ctx, id, func(r graph.Record) bool { return yield(r, nil) })
+		return s.export(ctx, id, yield, exporter.all)
 	})
 }
 
-func (s *Store) export(ctx context.Context, id graph.TenantID, yield func(graph.Record) bool) error {
+func (s *Store) export(ctx context.Context, id graph.TenantID, yield func(graph.Record, error) bool, work func(exporter) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -45,8 +47,7 @@ func (s *Store) export(ctx context.Context, id graph.TenantID, yield func(graph.
 		return s.explain(ctx, err)
 	}
 	defer func() { _ = tx.Close(context.WithoutCancel(ctx)) }()
-	e := exporter{ctx, writing{tx}, id, yield}
-	return s.explain(ctx, e.all())
+	return s.explain(ctx, work(exporter{ctx, writing{tx}, id, func(r graph.Record) bool { return yield(r, nil) }}))
 }
 
 // exporter yields records; each part reports whether more are wanted.
@@ -66,12 +67,20 @@ func (e exporter) all() error {
 		return fmt.Errorf("%w: the tenant has nothing", graph.ErrNotFound)
 	}
 	row, _ := tenantOf(found[0])
-	if row.Loading || row == (rules.Tenant{}) {
+	if row == (rules.Tenant{}) {
 		return fmt.Errorf("%w: the tenant has nothing", graph.ErrNotFound)
+	}
+	if row.Loading {
+		return graph.Importing(e.tenant)
 	}
 	if !e.yield(graph.Record{Tenant: &graph.TenantRecord{Revision: row.Revision, Clock: row.Clock, Incidents: row.Next}}) {
 		return nil
 	}
+	return e.rest()
+}
+
+// rest yields all but where the tenant stands.
+func (e exporter) rest() error {
 	for _, part := range []func() (bool, error){e.homes, e.sightings, e.incidents, e.alerts, e.documents, e.batchKeys} {
 		if more, err := part(); err != nil || !more {
 			return err
@@ -269,6 +278,38 @@ func (e exporter) batchKeys() (bool, error) {
 
 // Import implements graph.Mover. Each part is a commit of its own.
 func (s *Store) Import(ctx context.Context, id graph.TenantID, records iter.Seq2[graph.Record, error]) error {
+	return s.importing(ctx, id, func(i importer) error {
+		if err := i.begin(ctx); err != nil {
+			return err
+		}
+		again := rules.Stream(func(yield func(graph.Record, error) bool) error {
+			return s.export(ctx, id, yield, exporter.rest)
+		})
+		err := rules.Load(records, func(w rules.Writes) error {
+			if err := checkKeys(id, graph.Batch{Documents: w.Documents}); err != nil {
+				return err
+			}
+			return i.part(ctx, w)
+		}, again)
+		if err == nil || ctx.Err() != nil || errors.Is(err, errOvertaken) {
+			return err
+		}
+		return errors.Join(err, i.end(ctx))
+	})
+}
+
+// Abandon implements graph.Mover.
+func (s *Store) Abandon(ctx context.Context, id graph.TenantID) error {
+	return s.importing(ctx, id, func(i importer) error {
+		if err := i.begin(ctx); err != nil {
+			return err
+		}
+		return i.end(ctx)
+	})
+}
+
+// importing keeps this process's writers of the tenant out while it works; what the import writes keeps out others.
+func (s *Store) importing(ctx context.Context, id graph.TenantID, work func(importer) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -282,28 +323,65 @@ func (s *Store) Import(ctx context.Context, id graph.TenantID, records iter.Seq2
 	}
 	defer t.giveTurn()
 	t.memory.Forget()
-	if err := s.clearUnfinished(ctx, id); err != nil {
+	return work(importer{s, t, id, rand.Text()})
+}
+
+// importer is one import. Its name stands at the tenant's record, and whatever it writes or removes it does only
+// while that is so, under the tenant's lock: one that began later takes over.
+type importer struct {
+	store  *Store
+	tenant *tenant
+	id     graph.TenantID
+	name   string
+}
+
+var errOvertaken = fmt.Errorf("%w: another import of the tenant has begun", graph.ErrConflict)
+
+// begin makes the tenant the import's own, and empties it of what one left that was cut short.
+func (i importer) begin(ctx context.Context) error {
+	err := i.commit(ctx, func(ctx context.Context, t *tx) error {
+		if t.row != (rules.Tenant{}) && !t.row.Loading {
+			return fmt.Errorf("%w: the tenant has a graph already", graph.ErrConflict)
+		}
+		t.row = rules.Tenant{Loading: true}
+		_, err := t.run.query(ctx, `MATCH (t:Tenant {key: $key}) SET t.importer = $name`, i.params())
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	first := true
-	return rules.Load(records, func(w rules.Writes) error {
-		if err := checkKeys(id, graph.Batch{Documents: w.Documents}); err != nil {
+	return i.clear(ctx)
+}
+
+// end leaves the tenant with nothing.
+func (i importer) end(ctx context.Context) error {
+	if err := i.clear(ctx); err != nil {
+		return err
+	}
+	return i.part(ctx, rules.Writes{})
+}
+
+// part commits one part.
+func (i importer) part(ctx context.Context, w rules.Writes) error {
+	return i.commit(ctx, func(ctx context.Context, t *tx) error {
+		found, err := t.run.query(ctx, `MATCH (t:Tenant {key: $key}) RETURN t.importer = $name`, i.params())
+		if err != nil {
 			return err
 		}
-		now, err := s.importPart(ctx, id, w, first)
-		if first = false; err == nil && !now.row.Loading {
-			t.learn(now)
+		if len(found) != 1 || !truth(found[0].Values[0]) || !t.row.Loading {
+			return errOvertaken
 		}
-		return err
+		return t.Write(ctx, w)
 	})
 }
 
-// importPart commits one part of an import. An attempt whose answer was lost is not made twice.
-func (s *Store) importPart(ctx context.Context, id graph.TenantID, w rules.Writes, first bool) (now settled, err error) {
-	token, sent := rand.Text(), int64(0)
-	err = s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
+// commit makes one commit of the import. An attempt whose answer was lost is not made twice.
+func (i importer) commit(ctx context.Context, work func(context.Context, *tx) error) error {
+	s, token, sent := i.store, rand.Text(), int64(0)
+	var now settled
+	err := s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
 		now = settled{asked: time.Now()}
-		t := newTx(run, id, s.options.Clock())
+		t := newTx(run, i.id, s.options.Clock())
 		if err := t.lock(ctx, ""); err != nil {
 			return false, err
 		}
@@ -314,10 +392,7 @@ func (s *Store) importPart(ctx context.Context, id graph.TenantID, w rules.Write
 				return false, err
 			}
 		}
-		if first != (t.row == rules.Tenant{}) || !first && !t.row.Loading {
-			return false, fmt.Errorf("%w: the tenant has a graph already, or another import has begun", graph.ErrConflict)
-		}
-		if err := t.Write(ctx, w); err != nil {
+		if err := work(ctx, t); err != nil {
 			return false, err
 		}
 		if err := t.seal(ctx, token, graph.Receipt{}); err != nil {
@@ -326,42 +401,42 @@ func (s *Store) importPart(ctx context.Context, id graph.TenantID, w rules.Write
 		now.row, now.seq, sent = t.row, t.seq, t.seq
 		return true, nil
 	})
-	return now, err
+	if err == nil {
+		i.tenant.learn(now)
+	}
+	return err
 }
 
-// clearUnfinished removes what an import left that was cut short, a bounded part at a time; the tenant's own
-// record goes last.
-func (s *Store) clearUnfinished(ctx context.Context, id graph.TenantID) error {
-	found, err := s.reads().query(ctx, `MATCH (t:Tenant {key: $key}) RETURN `+tenantColumns, map[string]any{"key": tk(id, "")})
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	row, _ := tenantOf(found[0])
-	if row == (rules.Tenant{}) {
-		return nil
-	}
-	if !row.Loading {
-		return fmt.Errorf("%w: the tenant has a graph already", graph.ErrConflict)
-	}
+func (i importer) params() map[string]any {
+	return map[string]any{"key": tk(i.id, ""), "name": i.name}
+}
+
+// clear removes all records of the tenant but its own, a bounded part at a time.
+func (i importer) clear(ctx context.Context) error {
 	for _, label := range []string{"Alert", "Incident", "Document", "Change", "BatchKey", "WeakKey", "Entity"} {
-		if err := s.clear(ctx, id, label); err != nil {
+		if err := i.clearLabel(ctx, label); err != nil {
 			return err
 		}
 	}
-	return s.write(ctx, `MATCH (t:Tenant {key: $key}) SET t.loading = false, t.seq = t.seq + 1`, map[string]any{"key": tk(id, "")})
+	return nil
 }
 
-// clear removes all records of a tenant with one of our labels.
-func (s *Store) clear(ctx context.Context, id graph.TenantID, label string) error {
+// clearLabel removes those with one of our labels.
+func (i importer) clearLabel(ctx context.Context, label string) error {
 	cypher := fmt.Sprintf(`
+MATCH (t:Tenant {key: $key})
+SET t.lock = 0
+WITH t WHERE t.importer = $name
 MATCH (n:%s) WHERE n.key >= $from AND n.key < $to
 WITH n LIMIT 2000
 DETACH DELETE n
 RETURN count(*)`, label)
+	params := i.params()
+	maps.Copy(params, tenantKeys(i.id))
 	for {
 		var n int64
-		err := s.retry(ctx, func(ctx context.Context) error {
-			found, err := s.once(ctx, driver.AccessModeWrite, cypher, tenantKeys(id))
+		err := i.store.retry(ctx, func(ctx context.Context) error {
+			found, err := i.store.once(ctx, driver.AccessModeWrite, cypher, params)
 			if err == nil && len(found) == 1 {
 				n = number(found[0].Values[0])
 			}

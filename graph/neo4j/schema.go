@@ -26,7 +26,7 @@ import (
 //	(:Incident)-[:REDIRECTS_TO]->(:Incident)
 //	(:Document {key, tenant, collection, name, revision, value})
 //	(:Change {key, tenant, revision, blob}), (:BatchKey {key, tenant, name, revision})
-//	(:Tenant {key, revision, clock, alerts, entities, edges, incidents, next, trimmed, loading, seq, lock})
+//	(:Tenant {key, revision, clock, alerts, entities, edges, incidents, next, trimmed, loading, importer, seq, lock})
 //	    seq grows by one with every write; lock is set to 0 by whoever takes the node's lock
 //	(:Commit {key, seq, token, receipt})  the newest commits, to tell what became of one whose answer was lost
 //	(:Schema {key: 'clew', version})

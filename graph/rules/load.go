@@ -4,17 +4,30 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/clew-security/clew/graph"
 )
 
-// loadAtOnce bounds the records of one part of an import: a part is in memory, and on Neo4j one transaction.
-const loadAtOnce = 2000
+// loadAtOnce and loadBytes bound one part of an import, in records and their bytes as JSON: a part is in memory,
+// and on Neo4j one transaction.
+const (
+	loadAtOnce = 2000
+	loadBytes  = 8 << 20
+)
+
+// What a tenant may claim about itself, with room to go on for ever: numbers that every reader of JSON knows
+// exactly, and a clock that still has a year of four digits.
+const mostCarried = 1 << 53
+
+var latestCarried = graph.TickOf(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC))
 
 // Load turns the records that graph.Mover's Export gives into Writes, for Import. write makes one part after
 // another durable; in each the tenant's record says Loading, except in the last. What the records claim about
-// one another (ends, nodes, members, alerts of incidents, ticks) is checked, not believed.
-func Load(records iter.Seq2[graph.Record, error], write func(Writes) error) error {
+// one another (ends, nodes, members, alerts of incidents, ticks) is checked, not believed. Before the last part
+// what was stored is compared with what was given: again yields the records of what is stored, without the
+// tenant's.
+func Load(records iter.Seq2[graph.Record, error], write func(Writes) error, again iter.Seq2[graph.Record, error]) error {
 	l := newLoader(write)
 	for r, err := range records {
 		if err != nil {
@@ -28,7 +41,7 @@ func Load(records iter.Seq2[graph.Record, error], write func(Writes) error) erro
 				return err
 			}
 		}
-		if l.n++; l.n >= loadAtOnce || l.count == 1 { // from the first one on nobody else writes
+		if l.n++; l.n >= loadAtOnce || l.bytes >= loadBytes {
 			if err := l.flush(Tenant{Loading: true}); err != nil {
 				return err
 			}
@@ -43,6 +56,12 @@ func Load(records iter.Seq2[graph.Record, error], write func(Writes) error) erro
 	if err := l.join(); err != nil {
 		return err
 	}
+	if err := l.flush(Tenant{Loading: true}); err != nil {
+		return err
+	}
+	if err := l.compare(again); err != nil {
+		return err
+	}
 	return l.flush(l.row)
 }
 
@@ -54,6 +73,24 @@ func (l *loader) join() error {
 		}
 		n := min(len(l.moves), loadAtOnce)
 		l.out.Moves, l.moves = l.moves[:n], l.moves[n:]
+	}
+	return nil
+}
+
+// compare refuses a store that holds anything else than what was given.
+func (l *loader) compare(again iter.Seq2[graph.Record, error]) error {
+	held := graph.NewRecordSum()
+	for r, err := range again {
+		if err != nil {
+			return fmt.Errorf("reading what was imported: %w", err)
+		}
+		if _, err := held.Add(r); err != nil {
+			return err
+		}
+	}
+	if held.Records != l.sum.Records || held.SHA256() != l.sum.SHA256() {
+		return fmt.Errorf("%w: the store would hold other records than it was given: %d with SHA-256 %s, given %d with %s (one comes twice, out of order, or nothing belongs to it)",
+			graph.ErrInvalid, held.Records, held.SHA256(), l.sum.Records, l.sum.SHA256())
 	}
 	return nil
 }
@@ -73,7 +110,9 @@ const (
 type loader struct {
 	write    func(Writes) error
 	part     int
-	count, n int // records in all, and since the last flush
+	count    int // records in all
+	n, bytes int // records and their bytes since the last flush
+	sum      *graph.RecordSum
 	out      Writes
 	row      Tenant
 
@@ -89,7 +128,7 @@ type loader struct {
 
 func newLoader(write func(Writes) error) *loader {
 	l := &loader{
-		write: write, observed: map[graph.ID]bool{}, nodes: map[graph.ID]graph.ID{}, members: map[graph.ID]int{},
+		write: write, sum: graph.NewRecordSum(), observed: map[graph.ID]bool{}, nodes: map[graph.ID]graph.ID{}, members: map[graph.ID]int{},
 		incidents: map[graph.IncidentID]bool{}, alerts: map[graph.IncidentID]int{},
 	}
 	for i := range l.ticks {
@@ -101,7 +140,7 @@ func newLoader(write func(Writes) error) *loader {
 func (l *loader) flush(row Tenant) error {
 	l.out.Tenant = row
 	err := l.write(l.out)
-	l.out, l.n = Writes{}, 0
+	l.out, l.n, l.bytes = Writes{}, 0, 0
 	return err
 }
 
@@ -111,7 +150,13 @@ func (l *loader) take(r graph.Record) error {
 	if part == 0 || part < l.part || (l.part == 0) != (part == partTenant) {
 		return fmt.Errorf("out of order, or of no known kind")
 	}
-	l.part = part
+	if l.part = part; part != partTenant {
+		line, err := l.sum.Add(r)
+		if err != nil {
+			return err
+		}
+		l.bytes += len(line)
+	}
 	return step(l)
 }
 
@@ -136,6 +181,9 @@ func partOf(r graph.Record) (int, func(*loader) error) {
 }
 
 func (l *loader) tenant(r graph.TenantRecord) error {
+	if r.Revision > mostCarried || r.Incidents > mostCarried || r.Clock < 0 || r.Clock > latestCarried {
+		return fmt.Errorf("revision %d, clock %s or incident %s is beyond what a tenant can have come to", r.Revision, r.Clock, r.Incidents)
+	}
 	l.row.Revision, l.row.Clock, l.row.Next, l.row.Trimmed = r.Revision, r.Clock, r.Incidents, r.Revision
 	return nil
 }
