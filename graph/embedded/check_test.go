@@ -221,7 +221,7 @@ func TestTheCheckSaysWhatIsWrong(t *testing.T) {
 		"a clock that is behind":        {record(func(r *rules.Tenant) { r.Clock = 1 }), "ahead of the clock"},
 		"a revision that is behind":     {record(func(r *rules.Tenant) { r.Revision-- }), "ahead of the tenant's"},
 		"a number given twice":          {record(func(r *rules.Tenant) { r.Next = 0 }), "ahead of the last one given"},
-		"an import cut short":           {record(func(r *rules.Tenant) { r.Loading = true }), "cut short"},
+		"an import cut short":           {record(func(r *rules.Tenant) { r.Loading = true }), "nothing is damaged. Import it again"},
 		"no record of the tenant":       {gone(tableTenant), "has no record"},
 		"a record that is none":         {other(tableTenant, []byte{9}), "value version 9"},
 		"a row of an older table":       {more('a', id, []byte("x")), "this format does not have"},
