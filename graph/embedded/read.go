@@ -24,7 +24,20 @@ func (s *Store) read(ctx context.Context, v graph.View, answer func(view) error)
 	if err := s.durable(ctx, v.Tenant); err != nil {
 		return err
 	}
-	return answer(view{ctx, snapshot, keysOf(v.Tenant)})
+	r := view{ctx, snapshot, keysOf(v.Tenant)}
+	if _, err := r.wholeRow(v.Tenant); err != nil {
+		return err
+	}
+	return answer(r)
+}
+
+// wholeRow is tenantRow, or graph.ErrImporting where the tenant has only a part of what it will have.
+func (v view) wholeRow(id graph.TenantID) (rules.Tenant, error) {
+	row, err := v.tenantRow()
+	if err == nil && row.Loading {
+		err = graph.Importing(id)
+	}
+	return row, err
 }
 
 // durable waits until what was visible of the tenant when it was called is durable. A tenant that nobody wrote to
@@ -39,14 +52,15 @@ func (s *Store) durable(ctx context.Context, id graph.TenantID) error {
 	return t.awaitSync(ctx, s)
 }
 
-// awaitRevision does not hold up Close while it waits.
+// awaitRevision does not hold up Close while it waits. For the end of an import, which may never come, it does not
+// wait.
 func (s *Store) awaitRevision(ctx context.Context, v graph.View) error {
 	for v.AtLeast > 0 {
 		moved := s.tenant(v.Tenant).movedChan()
 		if err := s.enter(ctx); err != nil {
 			return err
 		}
-		row, err := view{ctx, s.db, keysOf(v.Tenant)}.tenantRow()
+		row, err := view{ctx, s.db, keysOf(v.Tenant)}.wholeRow(v.Tenant)
 		s.leave()
 		if err != nil || row.Revision >= v.AtLeast {
 			return err
@@ -76,7 +90,7 @@ func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (g
 	}
 	defer s.leave()
 	v := view{ctx, s.db, keysOf(id)}
-	if row, err := v.tenantRow(); err != nil || row.Revision == 0 {
+	if row, err := v.wholeRow(id); err != nil || row.Revision == 0 {
 		return min(want, row.Clock+1), err
 	}
 	t := s.tenant(id)
@@ -84,7 +98,7 @@ func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (g
 		return 0, err
 	}
 	defer t.giveTurn()
-	row, err := v.tenantRow()
+	row, err := v.wholeRow(id)
 	if err != nil {
 		return 0, err
 	}
