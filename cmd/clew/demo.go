@@ -87,7 +87,7 @@ func showDemo(ctx context.Context, s streams, o demoOptions, store graph.Store) 
 		return err
 	}
 	fmt.Fprintf(s.out, "Read in %.1f s. ", time.Since(start).Seconds())
-	if err := printSummary(s.out, "text", summary); err != nil {
+	if err := printSummary(s.out, "text", summary, true); err != nil {
 		return err
 	}
 	r := report{streams: s, store: store, view: graph.View{Tenant: devTenant}, all: o.all}

@@ -178,6 +178,25 @@ func TestARejectFileIsNeverOverwrittenUnlessNamed(t *testing.T) {
 	}
 }
 
+// What was read before an ingest failed says nothing of the rest.
+func TestAnIngestThatFailsDoesNotSayThatAllWasKnown(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, dir, "devices.ndjson", fmt.Sprintf(device, 1))
+	clew(t, dir, "ingest", file, "--data", "store").want(t, 0)
+	cut := write(t, dir, "cut.ndjson.gz", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab")
+	r := clew(t, dir, "ingest", file, cut, "--data", "store").want(t, exitFailed, "1 records read", "cut.ndjson.gz")
+	if strings.Contains(r.out+r.err, "Nothing new") {
+		t.Errorf("%s%s", r.out, r.err)
+	}
+}
+
+func TestAnInputWithoutRecordsIsToldSo(t *testing.T) {
+	dir := t.TempDir()
+	for _, file := range []string{os.DevNull, write(t, dir, "empty.json", ""), write(t, dir, "array.json", "[]")} {
+		clew(t, dir, "ingest", file, "--data", "store").want(t, 0, "There was nothing to read: the input has no records")
+	}
+}
+
 func TestWhatAFileSaysCannotMoveTheCursor(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "a\x1b[2J\nclew.json", `{"z\u001b]0;x\u0007\nrejected: 0":1}`+"\n"+`{"file":"\u001b[1m","line":1,"reason":"r\u001b[2J","record":"x"}`)

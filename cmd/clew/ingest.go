@@ -109,7 +109,7 @@ func runIngest(ctx context.Context, s streams, o ingestOptions, files []string) 
 	if err != nil && summary.Read == 0 {
 		return err
 	}
-	if printErr := printSummary(s.out, o.output, summary); err == nil {
+	if printErr := printSummary(s.out, o.output, summary, err == nil); err == nil {
 		err = printErr
 	}
 	if err == nil && summary.Rejected > 0 && nothingTaken(summary) {
@@ -225,13 +225,18 @@ func addSummaries(a, b ingest.Summary) ingest.Summary {
 	}
 }
 
-func printSummary(w io.Writer, how string, s ingest.Summary) error {
+// printSummary says what went in. What that means of the whole input is only told where all of it was read.
+func printSummary(w io.Writer, how string, s ingest.Summary, whole bool) error {
 	if how == "json" {
 		return json.NewEncoder(w).Encode(s)
 	}
 	text := fmt.Sprintf("%d records read: %d alerts, %d entities, %d edges new; %d updated; %d duplicates; %d rejected",
 		s.Read, s.Alerts, s.Entities, s.Edges, s.Updated, s.Duplicates, s.Rejected)
-	if s.Read > 0 && s.Alerts+s.Entities+s.Edges+s.Updated+s.Rejected == 0 {
+	switch {
+	case !whole:
+	case s.Read == 0:
+		text += ". There was nothing to read: the input has no records"
+	case s.Alerts+s.Entities+s.Edges+s.Updated+s.Rejected == 0:
 		text += ". Nothing new: all of it was known"
 	}
 	_, err := fmt.Fprintln(w, text)
