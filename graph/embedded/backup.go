@@ -124,9 +124,12 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (err error) {
 // flushed once, it may have no manifest open (where it found no log when it was opened), and then its checkpoint has
 // an empty one, which cannot be opened.
 func (s *Store) checkpoint(to string) error {
-	fs := s.options.FS
+	fs, durable := s.options.FS, s.acknowledged.Load()
 	for range 2 {
 		if err := s.db.Checkpoint(to); err != nil {
+			return err
+		}
+		if err := cutLog(fs, to, durable); err != nil {
 			return err
 		}
 		names, err := fs.List(to)

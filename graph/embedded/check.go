@@ -38,6 +38,8 @@ type Problem struct {
 	Key    string         `json:"key,omitempty"`
 	// File is the damaged file, as a path in the store's directory; a file is named once for each table that needs it.
 	File string `json:"file,omitempty"`
+	// Importing is set where nothing is damaged: the tenant is being imported, or an import of it was cut short.
+	Importing bool `json:"importing,omitempty"`
 	// Text says what is wrong.
 	Text string `json:"text"`
 }
@@ -74,9 +76,12 @@ func (s *Store) Check(ctx context.Context, progress func(rows int64)) (r Report,
 	snapshot := s.db.NewSnapshot()
 	c := &checker{ctx: ctx, store: s, rows: snapshot, report: &r, progress: progress}
 	r.First = []Problem{}
+	for _, p := range s.found {
+		c.add(p)
+	}
 	defer func() {
 		if p := recover(); p != nil { // the engine's, which is then in no known state
-			s.failure.set(fmt.Errorf("storage engine: %v\n%s", p, debug.Stack()))
+			s.failure.set(s.panicked(p))
 			err = s.failure.err()
 		}
 	}()
@@ -90,7 +95,8 @@ func (s *Store) corrupted(i pebble.DataCorruptionInfo) {
 	if s.options.Salvage {
 		return
 	}
-	s.failure.set(fmt.Errorf("corruption: %v", i))
+	s.options.Log("corruption: %v", i)
+	s.failure.set(fmt.Errorf("corruption of %s: %s", i.Path, oneLine(i.Details)))
 	time.Sleep(time.Duration(min(s.corruptions.Add(1), 1000)) * 10 * time.Millisecond)
 }
 
@@ -158,6 +164,31 @@ func (c *checker) fault(p Problem, err error) error {
 	}
 	c.add(p)
 	return nil
+}
+
+// plain is an error of the engine's in one line; what else it has to say goes to the log.
+func (s *Store) plain(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "\n") {
+		return err
+	}
+	s.options.Log("storage engine: %+v", err)
+	return plainError{err}
+}
+
+// plainError is the first line of an error.
+type plainError struct{ error }
+
+// Error is one line.
+func (e plainError) Error() string { return oneLine(e.error) }
+
+// Unwrap gives the whole.
+func (e plainError) Unwrap() error { return e.error }
+
+// panicked makes an error of a panic of the engine's, which is then in no known state.
+func (s *Store) panicked(p any) error {
+	s.options.Log("storage engine: %+v\n%s", p, debug.Stack())
+	text, _, _ := strings.Cut(fmt.Sprint(p), "\n")
+	return errors.New("storage engine: " + text)
 }
 
 func oneLine(err error) string {

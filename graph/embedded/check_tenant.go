@@ -35,8 +35,8 @@ func (c *checker) tenant(id graph.TenantID) error {
 		return c.fault(Problem{Tenant: id, Table: tableNames[tableTenant]}, err)
 	}
 	if t.record.Loading {
-		t.problem(tableTenant, nil, "it is being imported, or an import of it was cut short, so it was not checked further: nothing is damaged. "+
-			"Import it again ('clew import'), or take away what came of it ('clew import --abandon')")
+		c.add(Problem{Tenant: id, Table: tableNames[tableTenant], Importing: true, Text: "it is being imported, or an import of it was cut short, " +
+			"so it was not checked further: nothing is damaged. Import it again ('clew import'), or take away what came of it ('clew import --abandon')"})
 		return nil
 	}
 	before := c.faults

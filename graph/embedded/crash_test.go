@@ -296,3 +296,40 @@ func TestACreationCutShortIsBegunAnew(t *testing.T) {
 		t.Fatalf("%d crashes tried", tried)
 	}
 }
+
+// A store that is opened again gets another manifest at the first flush, and a marker that names it. A crash between
+// the two left a marker of a manifest that was not there, or no marker.
+func TestACrashWhileTheManifestChangesLosesNothing(t *testing.T) {
+	synced := vfs.NewCrashableMem()
+	s := someStore(t, Options{FS: synced})
+	want := contentOf(t, s, graphtest.Tenant)
+	closeStore(t, s)
+	tried := 0
+	for at := int64(1); at < 60; at++ {
+		for seed := range uint64(5) {
+			mem := synced.CrashClone(vfs.CrashCloneCfg{})
+			var writes atomic.Int64
+			var left atomic.Pointer[vfs.MemFS]
+			cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(seed, uint64(at)))}
+			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && writes.Add(1) == at {
+					left.Store(mem.CrashClone(cfg))
+				}
+				return nil
+			}))
+			closeStore(t, openAt(t, Options{FS: fs}))
+			if left.Load() == nil {
+				continue
+			}
+			tried++
+			s = openAt(t, Options{FS: left.Load()})
+			if got := contentOf(t, s, graphtest.Tenant); got != want {
+				t.Fatalf("after a crash at write %d it shows %s, was %s", at, got, want)
+			}
+			closeStore(t, s)
+		}
+	}
+	if tried < 100 {
+		t.Fatalf("%d crashes tried", tried)
+	}
+}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -29,40 +30,131 @@ const (
 	formatHead    = "clew embedded graph store, format "
 )
 
-// prepare makes or checks the directory, locks it and upgrades an older one, which notice then tells. The lock
-// must be closed.
-func prepare(o Options, dir string) (lock io.Closer, notice string, err error) {
+// prepared is a directory that was made or checked.
+type prepared struct {
+	lock io.Closer
+	// notice tells, for the user, of an upgrade.
+	notice string
+	// name is that of the engine's files, which are begun anew or must be there.
+	name  string
+	begun bool
+	found []Problem
+}
+
+// prepare makes or checks the directory, locks it and upgrades an older one. The lock must be closed. To be salvaged,
+// a directory of this format stays as it is.
+func prepare(o Options, dir string) (p prepared, err error) {
 	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
-		return nil, "", err
+		return p, err
 	}
 	if err := refuseForeign(o.FS, dir); err != nil {
-		return nil, "", err
+		return p, err
 	}
-	if lock, err = lockDirectory(o.FS, dir); err != nil {
-		return nil, "", err
+	if p.lock, err = lockDirectory(o.FS, dir); err != nil {
+		return p, err
 	}
+	p.name = pebbleName
 	format, err := checkFormat(o.FS, dir)
-	for _, step := range []func() error{
-		func() error { return clearUnfinished(o.FS, dir) },
-		func() error { return clearLeftovers(o.FS, dir) },
-		func() error { notice, err = bringUp(o, dir, format); return err },
-	} {
-		if err == nil {
-			err = step()
+	if err == nil {
+		if o.Salvage && format == formatVersion {
+			err = p.salvage(o.FS, dir)
+		} else {
+			err = p.mend(o, dir, format)
 		}
 	}
 	if err != nil {
-		return nil, "", errors.Join(err, lock.Close())
+		return p, errors.Join(err, p.lock.Close())
 	}
-	return lock, notice, nil
+	return p, nil
 }
 
-// clearUnfinished removes what a creation left that never ended: nothing can have been acknowledged.
-func clearUnfinished(fs vfs.FS, dir string) error {
-	if _, err := fs.Stat(fs.PathJoin(dir, createdName)); !errors.Is(err, iofs.ErrNotExist) {
+// mend ends or takes back what a crash cut short.
+func (p *prepared) mend(o Options, dir string, format int) error {
+	created, err := wasCreated(o.FS, dir)
+	if err != nil {
 		return err
 	}
+	if p.begun = !created; p.begun {
+		if err := clearUnfinished(o.FS, dir); err != nil {
+			return err
+		}
+	}
+	if err := clearLeftovers(o.FS, dir); err != nil {
+		return err
+	}
+	p.notice, err = bringUp(o, dir, format, created)
+	return err
+}
+
+// salvage looks where mend would do something.
+func (p *prepared) salvage(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(fs.PathJoin(dir, upgradedName)); err == nil {
+		p.name = upgradedName
+	}
+	created, err := wasCreated(fs, dir)
+	if err != nil || created {
+		return err
+	}
+	held, err := holds(fs, fs.PathJoin(dir, p.name))
+	if err == nil && held == "" {
+		return fmt.Errorf("%w: the store in %s was being made when that was cut short, and holds nothing yet", graph.ErrNotFound, dir)
+	}
+	p.found = []Problem{{File: createdName, Text: "the file is not there, and " + p.name + "/" + held + " is: " + whenRemoved}}
+	return err
+}
+
+// whenRemoved is told where the created file is missing.
+const whenRemoved = "if nothing else is wrong, make an empty file of that name"
+
+func wasCreated(fs vfs.FS, dir string) (bool, error) {
+	_, err := fs.Stat(fs.PathJoin(dir, createdName))
+	if errors.Is(err, iofs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// clearUnfinished removes what a creation left that never ended. Where there is more than that, it was no creation.
+func clearUnfinished(fs vfs.FS, dir string) error {
+	held, err := holds(fs, fs.PathJoin(dir, pebbleName))
+	if err != nil {
+		return err
+	}
+	if held != "" {
+		return lostFile(createdName, "the file is not there, and "+pebbleName+"/"+held+" is, which a store has that was in use: "+whenRemoved+", else")
+	}
 	return fs.RemoveAll(fs.PathJoin(dir, pebbleName))
+}
+
+// holds names one of the engine's files that can have something that was acknowledged, empty where none does. While
+// a store is made, there are no tables, and nothing in its log but the mark of its end.
+func holds(fs vfs.FS, dir string) (string, error) {
+	names, err := fs.List(dir)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return "", nil
+	}
+	for _, n := range names {
+		if strings.HasSuffix(n, ".sst") || strings.HasSuffix(n, ".blob") {
+			return n, nil
+		}
+		if j, ok := journalOf(n); ok && !j.manifest && err == nil {
+			written := false
+			if written, err = hasContent(fs, fs.PathJoin(dir, n), j); written {
+				return n, err
+			}
+		}
+	}
+	return "", err
+}
+
+func hasContent(fs vfs.FS, name string, j journal) (bool, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return false, err
+	}
+	text, err := io.ReadAll(f)
+	text = bytes.TrimPrefix(text, j.trailer())
+	return !zeros(text), errors.Join(err, f.Close())
 }
 
 // markCreated says that the directory is whole.
@@ -143,18 +235,10 @@ func readFormat(fs vfs.FS, dir string) (int, error) {
 }
 
 func writeFormat(fs vfs.FS, dir string, version int) error {
-	f, err := fs.Create(fs.PathJoin(dir, formatNewName), vfs.WriteCategoryUnspecified)
-	if err != nil {
+	if err := writeSynced(fs, dir, formatNewName, formatName, fmt.Sprintf("%s%d\n", formatHead, version)); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "%s%d\n", formatHead, version)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := fs.Rename(fs.PathJoin(dir, formatNewName), fs.PathJoin(dir, formatName)); err != nil {
-		return err
-	}
-	return errors.Join(syncDirectory(fs, dir), syncDirectory(fs, fs.PathDir(dir)))
+	return syncDirectory(fs, fs.PathDir(dir))
 }
 
 func syncDirectory(fs vfs.FS, dir string) error {

@@ -2,6 +2,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,9 @@ type Options struct {
 	// CacheBytes bounds the block cache; 0 means DefaultCacheBytes.
 	CacheBytes int64
 	// Salvage is for finding and saving what can be read of a store with damaged files: these are then errors of
-	// the reads that meet them and do not stop the store. It is not for going on with such a store.
+	// the reads that meet them and do not stop the store, and Check reports what Open found. The store takes no
+	// writes, and nothing in the directory is made, changed or removed, unless it is of an older format and must be
+	// upgraded to be read.
 	Salvage bool
 
 	memTableBytes uint64 // small in tests, so that files change hands often
@@ -80,18 +83,26 @@ type Store struct {
 	dir     string
 	// upgraded says what Open did about an older format.
 	upgraded string
-	db       *pebble.DB
-	lock     io.Closer
-	failure  *failure
-	write    *pebble.WriteOptions
+	// name is that of the engine's files in dir.
+	name string
+	// begun is set where they are made anew.
+	begun bool
+	// found are the problems that were met when a store was opened to be salvaged.
+	found   []Problem
+	db      *pebble.DB
+	lock    io.Closer
+	failure *failure
+	write   *pebble.WriteOptions
 
-	mu          sync.Mutex
-	tenants     map[graph.TenantID]*tenant
-	inFlight    sync.WaitGroup // entered under mu while not closed
-	closed      bool
-	closing     chan struct{}
-	backups     atomic.Int64 // ever begun
-	corruptions atomic.Int64 // ever met
+	mu       sync.Mutex
+	tenants  map[graph.TenantID]*tenant
+	inFlight sync.WaitGroup // entered under mu while not closed
+	closed   bool
+	closing  chan struct{}
+	// acknowledged is the number behind the last key that is known to be durable in the engine's log.
+	acknowledged atomic.Uint64
+	backups      atomic.Int64 // ever begun
+	corruptions  atomic.Int64 // ever met
 	// open ends when the store closes, for what runs beside the calls.
 	open context.Context
 	shut context.CancelFunc
@@ -115,24 +126,37 @@ type tenant struct {
 
 // Open opens the store in dir and creates it where there is none. A directory of an older format is upgraded, see
 // Upgraded. Errors: graph.ErrInUse where a process has it open; graph.ErrVersion where the directory holds
-// something else or a newer format; the storage's own.
+// something else or a newer format; ErrDamaged where files are missing or not what they were; the storage's own.
+//
+// What was acknowledged and is not there is found where something shows it: a file that other files name, what the
+// log says of earlier commits, where log and manifest ended when the store was closed. Where it was not closed, a
+// log that is cut short or damaged in its last commit (or in those that tenants made at the same instant) is what a
+// crash leaves of a commit that was not acknowledged, and is taken for that.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
+	if o.Salvage {
+		if there, err := Exists(o.FS, dir); err != nil || !there {
+			return nil, cmp.Or(err, fmt.Errorf("%w: there is no store in %s", graph.ErrNotFound, dir))
+		}
+	}
 	dir, err := plainPath(o.FS, dir)
 	if err != nil {
 		return nil, err
 	}
-	lock, notice, err := prepare(o, dir)
+	p, err := prepare(o, dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening store: %w", cannotWrite(o.FS, dir, err))
 	}
 	s := &Store{
-		options: o, dir: dir, upgraded: notice, lock: lock, failure: newFailure(), write: pebble.Sync,
-		tenants: map[graph.TenantID]*tenant{}, closing: make(chan struct{}),
+		options: o, dir: dir, name: p.name, begun: p.begun, found: p.found, upgraded: p.notice, lock: p.lock,
+		failure: newFailure(), write: pebble.Sync, tenants: map[graph.TenantID]*tenant{}, closing: make(chan struct{}),
 	}
 	s.open, s.shut = context.WithCancel(context.Background())
-	if err := s.openPebble(pebbleName); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening store in %s: %w", dir, err), lock.Close())
+	if err := s.openPebble(); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening store in %s: %w", dir, err), p.lock.Close())
+	}
+	if o.Salvage {
+		return s, nil
 	}
 	if err := markCreated(o.FS, dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening store in %s: %w", dir, err), s.Close())
@@ -140,40 +164,51 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// openPebble opens the engine's files of that name. It gives up as soon as a write fails. Pebble would try again
-// for ever (a full disk, while it flushes what it recovered); its goroutines stand still from then on and nothing
-// more reaches the directory.
-func (s *Store) openPebble(name string) error {
+// openPebble opens the engine's files. It gives up as soon as a write fails. Pebble would try again for ever (a full
+// disk, while it flushes what it recovered); its goroutines stand still from then on and nothing more reaches the
+// directory.
+func (s *Store) openPebble() error {
+	i := &inspector{
+		FS: s.sparing(failStopFS{s.options.FS, s.failure}), dir: s.dir, name: s.name, salvage: s.options.Salvage,
+	}
+	if !s.begun {
+		if err := i.look(); err != nil {
+			return err
+		}
+	}
 	type opened struct {
 		db  *pebble.DB
 		err error
 	}
 	done := make(chan opened, 1)
+	i.opening.Store(true)
 	go func() {
 		var o opened
 		defer func() {
 			if p := recover(); p != nil {
-				o.err = fmt.Errorf("storage engine: %v", p)
+				o.err = s.panicked(p)
 			}
 			done <- o
 		}()
-		o.db, o.err = pebble.Open(s.options.FS.PathJoin(s.dir, name), s.pebbleOptions())
+		o.db, o.err = pebble.Open(i.PathJoin(s.dir, s.name), s.pebbleOptions(i))
 	}()
 	select {
 	case o := <-done:
-		s.db = o.db
-		return o.err
+		i.opening.Store(false)
+		s.db, s.found = o.db, append(s.found, i.found...)
+		return i.because(s.plain(o.err))
 	case <-s.failure.done:
 		return s.failure.err()
 	}
 }
 
-func (s *Store) pebbleOptions() *pebble.Options {
+func (s *Store) pebbleOptions(fs vfs.FS) *pebble.Options {
 	log := pebbleLog{s.failure, s.options.Log}
 	o := &pebble.Options{
-		FS: s.sparing(failStopFS{s.options.FS, s.failure}), Logger: log, CacheSize: s.options.CacheBytes,
+		FS: fs, Logger: log, CacheSize: s.options.CacheBytes,
 		FormatMajorVersion: pebble.FormatColumnarBlocks,
-		MemTableSize:       s.options.memTableBytes, MemTableStopWritesThreshold: 4,
+		ErrorIfNotExists:   !s.begun, ReadOnly: s.options.Salvage,
+		MemTableSize: s.options.memTableBytes, MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold: 4, L0StopWritesThreshold: 24,
 		DisableTableStats: s.options.Salvage, DisableAutomaticCompactions: s.options.Salvage,
 		EventListener: &pebble.EventListener{
@@ -278,12 +313,33 @@ func (t *tenant) announce() {
 	t.moved = make(chan struct{})
 }
 
-// commit makes the batch durable and visible. On an error the outcome is open and the store has failed.
+// commit makes the batch durable and visible. On an error the outcome is open and the store has failed. In the log
+// the batch says up to where earlier ones are durable, so that damage there is not taken for what a crash left.
 func (s *Store) commit(b *pebble.Batch) error {
-	if err := s.apart(func() error { return s.db.Apply(b, s.write) }); err != nil {
+	if err := b.LogData(promise(s.acknowledged.Load()), nil); err != nil {
+		return err
+	}
+	err := s.apart(func() error {
+		if err := s.db.Apply(b, s.write); err != nil || !s.write.Sync {
+			return err
+		}
+		s.acknowledge(uint64(b.SeqNum()) + uint64(b.Count()))
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	return s.failure.err()
+}
+
+// acknowledge raises the number, whichever commit returns first.
+func (s *Store) acknowledge(next uint64) {
+	for {
+		now := s.acknowledged.Load()
+		if next <= now || s.acknowledged.CompareAndSwap(now, next) {
+			return
+		}
+	}
 }
 
 // apart waits for work that writes, or for the store to fail: Pebble does not come back from a write that cannot
@@ -293,7 +349,7 @@ func (s *Store) apart(work func() error) error {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				s.failure.set(fmt.Errorf("storage engine: %v", p))
+				s.failure.set(s.panicked(p))
 			}
 		}()
 		done <- work()
@@ -349,6 +405,9 @@ func (s *Store) release() error {
 	go func() { done <- s.db.Close() }()
 	select {
 	case err := <-done:
+		if err == nil && !s.options.Salvage {
+			err = s.noteEnds()
+		}
 		return errors.Join(err, s.lock.Close())
 	case <-s.failure.done: // the last write failed
 		return errors.Join(s.failure.err(), s.lock.Close())

@@ -32,15 +32,14 @@ const (
 const oldestFormat = 1
 
 // bringUp makes the directory one of this format. notice says what was done, for the user; empty for nothing.
-func bringUp(o Options, dir string, format int) (notice string, err error) {
+func bringUp(o Options, dir string, format int, created bool) (notice string, err error) {
 	if format == formatVersion {
 		return "", finishUpgrade(o.FS, dir)
 	}
-	if _, err := o.FS.Stat(o.FS.PathJoin(dir, createdName)); errors.Is(err, iofs.ErrNotExist) {
+	if !created {
 		return "", writeFormat(o.FS, dir, formatVersion) // it holds nothing yet
-	} else if err != nil {
-		return "", err
 	}
+	o.Salvage = false // it writes, so it must not begin with damage
 	u := upgrade{o, dir, format}
 	o.Log("upgrading %s from format %d to %d", dir, format, formatVersion)
 	if err := u.run(); err != nil {
@@ -137,8 +136,8 @@ func (u upgrade) copy() error {
 
 // with opens the engine on files in the directory.
 func (u upgrade) with(name string, work func(*Store) error) error {
-	s := &Store{options: u.options, dir: u.dir, lock: noLock{}, failure: newFailure()}
-	if err := s.openPebble(name); err != nil {
+	s := &Store{options: u.options, dir: u.dir, name: name, lock: noLock{}, failure: newFailure()}
+	if err := s.openPebble(); err != nil {
 		return err
 	}
 	return errors.Join(work(s), s.release())

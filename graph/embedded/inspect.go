@@ -1,0 +1,366 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	iofs "io/fs"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// ErrDamaged: files of the store are missing or not what they were. The text names them and says what to do.
+var ErrDamaged = errors.New("the store is damaged")
+
+// whatHelps is told with ErrDamaged.
+const whatHelps = "keep the directory as it is and restore the last backup into a new one ('clew restore'); 'clew check' says what can still be read"
+
+func lostFile(file, text string) error {
+	return fmt.Errorf("%w: %s: %s: %s", ErrDamaged, file, text, whatHelps)
+}
+
+// helped adds what to do to an error of the engine's that means damage.
+func helped(err error) error {
+	if err == nil || errors.Is(err, ErrDamaged) || !pebble.IsCorruptionError(err) && !errors.Is(err, iofs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("%w: %w: %s", ErrDamaged, err, whatHelps)
+}
+
+// inspector looks at the engine's logs and manifest when the engine reads them to open them: those, and no others,
+// are needed. What it finds stops the opening, unless the store is opened to be salvaged: then it is remembered, and
+// the engine is shown what comes before it.
+type inspector struct {
+	vfs.FS
+	dir, name string
+	salvage   bool
+	note      note
+	newest    int64
+	opening   atomic.Bool
+	// found is remembered; refused is why the engine was refused a file.
+	found   []Problem
+	refused error
+}
+
+// because is the plain reason of an error of the engine's at opening, where one was found.
+func (i *inspector) because(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case i.refused != nil:
+		return i.refused
+	case len(i.found) > 0:
+		return lostFile(i.found[0].File, i.found[0].Text)
+	}
+	return helped(err)
+}
+
+// look is done before the engine opens files that must be there.
+func (i *inspector) look() error {
+	dir := i.PathJoin(i.dir, i.name)
+	names, err := i.List(dir)
+	if err != nil && !errors.Is(err, iofs.ErrNotExist) {
+		return err
+	}
+	if len(names) == 0 {
+		return lostFile(i.name, "the engine's files are not there")
+	}
+	there, err := pebble.Peek(dir, i.FS)
+	switch {
+	case err != nil:
+		return lostFile(i.name, oneLine(err))
+	case !there.Exists:
+		return lostFile(i.name+"/marker.manifest", "the file is not there, which says where the tables are listed")
+	case there.FormatMajorVersion == pebble.FormatDefault:
+		return lostFile(i.name+"/marker.format-version", "the file is not there, which says how the others are read")
+	}
+	numbers := numbersOf(names)
+	i.newest, i.note = numbers.log, readNote(i.FS, dir)
+	if n := i.note; n.logEnd > 0 && !numbers.logs[n.log] && numbers.highest <= n.highest {
+		return i.wrong(i.path(logFile(n.log)), "it was there when the store was closed, and is not any more")
+	}
+	return nil
+}
+
+func (i *inspector) path(file string) string { return i.name + "/" + file }
+
+// wrong is an error, or remembered.
+func (i *inspector) wrong(file, text string) error {
+	if !i.salvage {
+		i.refused = lostFile(file, text)
+		return i.refused
+	}
+	i.found = append(i.found, Problem{File: file, Text: text})
+	return nil
+}
+
+// Open opens a file, and looks at what the engine will read of it.
+func (i *inspector) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := i.FS.Open(name, o...)
+	if err != nil || !i.opening.Load() {
+		return f, err
+	}
+	base := i.PathBase(name)
+	j, ok := journalOf(base)
+	if !ok {
+		return f, nil
+	}
+	e, err := readEnds(j, f)
+	if err == nil {
+		if text := i.damage(base, j, e); text != "" {
+			err = i.wrong(i.path(base), text)
+			f = &cutFile{f, e.at}
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Create makes a file. A marker names another one, which must be durable before it, as it must be durable before the
+// former marker goes: the engine syncs the directory once for all three, and a crash in between can leave a marker of
+// what is not there, or none.
+func (i *inspector) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := i.syncForMarker(name); err != nil {
+		return nil, err
+	}
+	return i.FS.Create(name, c)
+}
+
+// Remove removes a file.
+func (i *inspector) Remove(name string) error {
+	if err := i.syncForMarker(name); err != nil {
+		return err
+	}
+	return i.FS.Remove(name)
+}
+
+func (i *inspector) syncForMarker(name string) error {
+	if !strings.HasPrefix(i.PathBase(name), "marker.") {
+		return nil
+	}
+	return syncDirectory(i.FS, i.PathDir(name))
+}
+
+// damage says what is wrong with a file, empty for nothing.
+func (i *inspector) damage(base string, j journal, e ends) string {
+	number, noted := int64(j.log), int64(0)
+	switch {
+	case j.manifest && base == manifestFile(i.note.manifest):
+		noted = i.note.manifestEnd
+	case !j.manifest && number == i.note.log:
+		noted = i.note.logEnd
+	}
+	switch {
+	case e.damage != "":
+		return e.damage
+	case e.at < noted:
+		return fmt.Sprintf("it can be read up to byte %d; when the store was closed, up to byte %d", e.at, noted)
+	case j.manifest && e.records == 0:
+		return "it has nothing that can be read"
+	case !j.manifest && number < i.newest && e.records > 0 && !e.closed:
+		return fmt.Sprintf("it can be read up to byte %d, and has no end, as those have that another one follows", e.at)
+	}
+	return ""
+}
+
+// cutFile ends where what can be read does.
+type cutFile struct {
+	vfs.File
+	left int64
+}
+
+// Read reads.
+func (f *cutFile) Read(b []byte) (int, error) {
+	if f.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := f.File.Read(b[:min(int64(len(b)), f.left)])
+	f.left -= int64(n)
+	return n, err
+}
+
+var journalName = regexp.MustCompile(`^(MANIFEST-)?(\d{6,20})(\.log)?$`)
+
+// journalOf knows a log and a manifest by the name.
+func journalOf(base string) (j journal, ok bool) {
+	m := journalName.FindStringSubmatch(base)
+	if m == nil || (m[1] == "") == (m[3] == "") {
+		return j, false
+	}
+	number, err := strconv.ParseUint(m[2], 10, 64)
+	return journal{log: uint32(number), manifest: m[1] != ""}, err == nil
+}
+
+func logFile(number int64) string      { return fmt.Sprintf("%06d.log", number) }
+func manifestFile(number int64) string { return fmt.Sprintf("MANIFEST-%06d", number) }
+
+// readEnds reads a whole file without moving where the engine reads it.
+func readEnds(j journal, f vfs.File) (ends, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return ends{}, err
+	}
+	j.text = make([]byte, info.Size())
+	if n, err := f.ReadAt(j.text, 0); err != nil && err != io.EOF {
+		return ends{}, err
+	} else {
+		j.text = j.text[:n]
+	}
+	return j.ends(), nil
+}
+
+func endsOf(fs vfs.FS, dir, base string) (ends, error) {
+	j, _ := journalOf(base)
+	f, err := fs.Open(fs.PathJoin(dir, base))
+	if err != nil {
+		return ends{}, err
+	}
+	e, err := readEnds(j, f)
+	return e, errors.Join(err, f.Close())
+}
+
+// numbers are those of the engine's files: each is greater than those before.
+type numbers struct {
+	logs                   map[int64]bool
+	log, manifest, highest int64
+}
+
+var numbered = regexp.MustCompile(`^(?:MANIFEST-|OPTIONS-)?(\d{6,18})(?:\.[a-z]+)?$`)
+
+func numbersOf(names []string) numbers {
+	n := numbers{logs: map[int64]bool{}}
+	for _, name := range names {
+		m := numbered.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		number, _ := strconv.ParseInt(m[1], 10, 64)
+		n.highest = max(n.highest, number)
+		switch {
+		case strings.HasSuffix(name, ".log"):
+			n.logs[number], n.log = true, max(n.log, number)
+		case strings.HasPrefix(name, "MANIFEST-"):
+			n.manifest = max(n.manifest, number)
+		}
+	}
+	return n
+}
+
+// note says, beside the engine's files, how far they could be read when the store was closed. Until then nothing but
+// the log has the last commits, and nothing in it shows that the last one of all was there. The engine never writes
+// to a log or manifest of an earlier opening, so that a note stays true; it says nothing of later ones.
+type note struct {
+	log, logEnd, manifest, manifestEnd int64
+	// highest is the greatest number of a file.
+	highest int64
+}
+
+const (
+	noteName    = "closed"
+	noteNewName = "closed.new"
+)
+
+func (n note) String() string {
+	text := fmt.Sprintf("%d %d %d %d %d", n.log, n.logEnd, n.manifest, n.manifestEnd, n.highest)
+	return fmt.Sprintf("%s %08x\n", text, crc32.ChecksumIEEE([]byte(text)))
+}
+
+// readNote gives no note where it cannot be read: it helps to find damage and is not needed.
+func readNote(fs vfs.FS, dir string) (n note) {
+	f, err := fs.Open(fs.PathJoin(dir, noteName))
+	if err != nil {
+		return note{}
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return note{}
+	}
+	_, err = fmt.Sscanf(string(text), "%d %d %d %d %d", &n.log, &n.logEnd, &n.manifest, &n.manifestEnd, &n.highest)
+	if err != nil || n.String() != string(text) {
+		return note{}
+	}
+	return n
+}
+
+// noteEnds writes the note. The engine has closed its files. A note that cannot be written is only missed where there
+// is damage later on; a log that lacks what was acknowledged is an error.
+func (s *Store) noteEnds() error {
+	fs, dir := s.options.FS, s.options.FS.PathJoin(s.dir, s.name)
+	names, err := fs.List(dir)
+	if err != nil {
+		return nil
+	}
+	numbers := numbersOf(names)
+	log, err1 := endsOf(fs, dir, logFile(numbers.log))
+	manifest, err2 := endsOf(fs, dir, manifestFile(numbers.manifest))
+	if err := errors.Join(err1, err2); err != nil {
+		s.options.Log("reading files after closing: %v", err)
+		return nil
+	}
+	if log.records > 0 && log.next < s.acknowledged.Load() {
+		return lostFile(s.name+"/"+logFile(numbers.log), "it lacks commits that were acknowledged")
+	}
+	n := note{numbers.log, log.at, numbers.manifest, manifest.at, numbers.highest}
+	if err := writeSynced(fs, dir, noteNewName, noteName, n.String()); err != nil {
+		s.options.Log("noting where the log ends: %v", err)
+	}
+	return nil
+}
+
+// cutLog takes away what follows the records of the log that was copied while it was written: one that was written
+// while the copy was made, with a gap before it, would look like damage. durable is what was acknowledged before.
+func cutLog(fs vfs.FS, dir string, durable uint64) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return err
+	}
+	number := numbersOf(names).log
+	if number == 0 {
+		return nil
+	}
+	base := logFile(number)
+	f, err := fs.Open(fs.PathJoin(dir, base))
+	if err != nil {
+		return err
+	}
+	j, _ := journalOf(base)
+	e, err := readEnds(j, f)
+	text := ""
+	if err == nil {
+		b := make([]byte, e.at)
+		_, err = io.ReadFull(f, b)
+		text = string(b)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if e.records > 0 && e.next < durable {
+		return lostFile(base, "it lacks commits that were acknowledged")
+	}
+	return writeSynced(fs, dir, base+".cut", base, text)
+}
+
+// writeSynced writes a small file under another name and gives it its own when it is durable.
+func writeSynced(fs vfs.FS, dir, partial, name, text string) error {
+	f, err := fs.Create(fs.PathJoin(dir, partial), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(f, text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := fs.Rename(fs.PathJoin(dir, partial), fs.PathJoin(dir, name)); err != nil {
+		return err
+	}
+	return syncDirectory(fs, dir)
+}
