@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,7 +98,8 @@ func printReport(w io.Writer, how string, r embedded.Report) error {
 		fmt.Fprintf(w, "… and %d more\n", more)
 	}
 	_, err := fmt.Fprintf(w, "%s of %s read: %s\n", counted(int(r.Rows), "row"), counted(r.Tenants, "tenant"), counted(int(r.Problems), "problem"))
-	if r.Problems > 0 && err == nil {
+	onlyImports := r.Problems == int64(len(r.First)) && !slices.ContainsFunc(r.First, func(p embedded.Problem) bool { return !p.Importing })
+	if !onlyImports && err == nil {
 		_, err = fmt.Fprintln(w, whatToDo)
 	}
 	return err
