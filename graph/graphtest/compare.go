@@ -3,9 +3,9 @@ package graphtest
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -28,15 +28,34 @@ func checkModel(t *testing.T, fresh func(TB) Subject) {
 		clock := NewClock()
 		model, s := NewModel(clock.Now), fresh(t).Open(t, clock.Now)
 		defer s.Close()
-		for _, b := range Group(t, drawUnits(t), UnionDecider{}) {
-			clock.Move(time.Duration(rapid.IntRange(-60, 60).Draw(t, "skew")) * time.Minute)
-			if want, got := apply(t, model, b), apply(t, s, b); want != got {
-				t.Fatalf("receipt is %+v, want %+v", got, want)
-			}
+		drawHistory(t, model, clock, func(b graph.Batch) {
+			applyBoth(t, model, s, b)
 			compare(t, model, s)
-		}
+		})
 		compareQueries(t, model, s)
 	})
+}
+
+// applyBoth writes to both, which must give one receipt and tell the decider the same.
+func applyBoth(t TB, model, s graph.Store, b graph.Batch) {
+	t.Helper()
+	var want, got []string
+	inner := b.Decide
+	if inner != nil {
+		b.Decide = asking{inner, stagedAnswers(t, b), &want}
+	}
+	w := apply(t, model, b)
+	if inner != nil {
+		b.Decide = asking{inner, stagedAnswers(t, b), &got}
+	}
+	if g := apply(t, s, b); w != g {
+		t.Fatalf("receipt is %+v, want %+v", g, w)
+	}
+	for _, answer := range want { // a store may ask the decider where the model does not
+		if !slices.Contains(got, answer) {
+			t.Fatalf("a decider reads\n%s\nwant\n%s", strings.Join(got, "\n"), answer)
+		}
+	}
 }
 
 // compare holds everything readable without choice against the model: revisions and ticks too.
@@ -67,80 +86,14 @@ func compare(t TB, model, s graph.Store) {
 // same compares by text: nil and empty lists are one.
 func same(t TB, question string, want, got any) {
 	t.Helper()
-	if w, g := fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got); w != g {
-		t.Fatalf("%s differs from the model (-want +got):\n%s", question, cmp.Diff(want, got))
+	if w, g := text(want), text(got); w != g {
+		t.Fatalf("%s differs (-want +got):\n%s", question, cmp.Diff(want, got))
 	}
 }
 
 func edges(t TB, s graph.Store, q graph.EdgeQuery) []graph.Edge {
 	t.Helper()
-	seen := map[string]bool{}
-	var out []graph.Edge
-	for e, err := range s.Edges(context.Background(), view, q) {
-		if err != nil {
-			t.Fatalf("edges: %v", err)
-		}
-		// An edge between two of the nodes asked for may come twice.
-		if k := fmt.Sprint(e.From, e.Kind, e.To); !seen[k] {
-			seen[k], out = true, append(out, e)
-		}
-	}
-	if q.Nodes != nil {
-		sortEdges(out)
-	}
-	return out
-}
-
-// compareQueries asks both a few drawn questions of each kind.
-func compareQueries(t *rapid.T, model, s graph.Store) {
-	ids := []graph.ID{{}, graph.NewID(graph.KindDevice, "nobody")}
-	for _, e := range must(model.Entities(context.Background(), view, graph.EntityQuery{}))(t) {
-		ids = append(append(ids, e.ID), e.Members...)
-	}
-	for _, k := range allKeys() {
-		keys := []graph.Key{k}
-		same(t, "lookup of "+k.String(), must(model.Lookup(context.Background(), view, keys))(t), must(s.Lookup(context.Background(), view, keys))(t))
-	}
-	for range 5 {
-		some := rapid.SliceOfN(rapid.SampledFrom(ids), 1, 3).Draw(t, "ids")
-		q := graph.EntityQuery{IDs: some}
-		same(t, fmt.Sprint(q), must(model.Entities(context.Background(), view, q))(t), must(s.Entities(context.Background(), view, q))(t))
-		eq := graph.EdgeQuery{Nodes: some, AsOf: drawTime(t), Direction: graph.Direction(rapid.IntRange(0, 3).Draw(t, "direction"))}
-		same(t, fmt.Sprint(eq), edges(t, model, eq), edges(t, s, eq))
-		aq := drawAlertQuery(t, some)
-		same(t, fmt.Sprint(aq), must(model.Alerts(context.Background(), view, aq))(t), must(s.Alerts(context.Background(), view, aq))(t))
-		iq := graph.IncidentQuery{Paging: drawPaging(t), Severities: drawSome(t, graph.Severities()), Activity: drawWindow(t)}
-		same(t, fmt.Sprint(iq), must(model.Incidents(context.Background(), view, iq))(t), must(s.Incidents(context.Background(), view, iq))(t))
-	}
-}
-
-func drawAlertQuery(t *rapid.T, nodes []graph.ID) graph.AlertQuery {
-	q := graph.AlertQuery{Paging: drawPaging(t), Severities: drawSome(t, graph.Severities()), Activity: drawWindow(t)}
-	switch rapid.IntRange(0, 2).Draw(t, "by") {
-	case 1:
-		q.Entities = nodes
-	case 2:
-		q.Incidents = rapid.SliceOfN(rapid.Map(rapid.IntRange(1, 5), func(i int) graph.IncidentID { return graph.IncidentID(i) }), 1, 2).Draw(t, "incidents")
-	}
-	return q
-}
-
-func drawPaging(t *rapid.T) graph.Paging {
-	return graph.Paging{
-		Order: graph.TickOrder(rapid.IntRange(0, 3).Draw(t, "order")), Limit: rapid.IntRange(0, 3).Draw(t, "limit"),
-		Count: rapid.Bool().Draw(t, "count"),
-	}
-}
-
-func drawWindow(t *rapid.T) graph.Window {
-	return graph.Window{From: drawTime(t), Before: drawTime(t)}
-}
-
-func drawSome[V any](t *rapid.T, of []V) []V {
-	if rapid.Bool().Draw(t, "all") {
-		return nil
-	}
-	return rapid.SliceOfN(rapid.SampledFrom(of), 1, 2).Draw(t, "some")
+	return must(edgesOnce(context.Background(), s, view, q))(t)
 }
 
 func allKeys() []graph.Key {

@@ -75,13 +75,16 @@ func unionParts(ctx context.Context, r graph.Reader, v graph.View, alerts []grap
 }
 
 func factsOf(alerts []graph.Alert) graph.IncidentFacts {
-	f := graph.IncidentFacts{DisplayName: fmt.Sprintf("%d alerts", len(alerts)), Severity: graph.SeverityUnknown, ServiceSources: []graph.ServiceSource{graph.ServiceDefenderEndpoint}}
+	f := graph.IncidentFacts{DisplayName: fmt.Sprintf("%d alerts", len(alerts)), Severity: graph.SeverityUnknown}
 	for _, a := range alerts {
 		if a.Severity.Level() > f.Severity.Level() {
 			f.Severity = a.Severity
 		}
+		f.ServiceSources = append(f.ServiceSources, a.ServiceSource)
 		f.FirstActivity = graph.EarlierKnown(f.FirstActivity, a.FirstActivity)
 		f.LastActivity = graph.Later(f.LastActivity, a.LastActivity)
 	}
+	slices.Sort(f.ServiceSources)
+	f.ServiceSources = slices.Compact(f.ServiceSources)
 	return f
 }

@@ -111,12 +111,20 @@ func DrawUnit(t *rapid.T) Unit {
 	return u
 }
 
+var (
+	drawnEdges   = []graph.EdgeKind{graph.EdgeLoggedOn, graph.EdgeAdminOf, graph.EdgeRan}
+	drawnSources = []graph.ServiceSource{graph.ServiceDefenderEndpoint, graph.ServiceDLP}
+)
+
 func drawEdge(t *rapid.T, ends []graph.EntityObservation) graph.EdgeObservation {
 	e := graph.EdgeObservation{
-		Kind: rapid.SampledFrom([]graph.EdgeKind{graph.EdgeLoggedOn, graph.EdgeAdminOf, graph.EdgeRan}).Draw(t, "edgeKind"),
+		Kind: rapid.SampledFrom(drawnEdges).Draw(t, "edgeKind"),
 		From: rapid.SampledFrom(ends).Draw(t, "from").ID(), To: rapid.SampledFrom(ends).Draw(t, "to").ID(),
 		FirstSeen: drawTime(t), Source: "endpoint", Inferred: rapid.Bool().Draw(t, "inferred"),
 		Observation: graph.NewID(graph.KindObservation, rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "observation")),
+	}
+	if rapid.IntRange(0, 3).Draw(t, "proven") == 0 {
+		e.Observation = graph.AlertContent{Product: string(drawnSources[0]), ProviderAlertID: "1"}.ID()
 	}
 	if last := drawTime(t); last.After(e.FirstSeen) {
 		e.LastSeen = last
@@ -129,16 +137,20 @@ func drawEdge(t *rapid.T, ends []graph.EntityObservation) graph.EdgeObservation 
 
 // drawAlert draws one of a few alerts in one of a few versions.
 func drawAlert(t *rapid.T, about []graph.EntityObservation) graph.AlertContent {
+	source := rapid.SampledFrom(drawnSources).Draw(t, "product")
 	a := graph.AlertContent{
-		ProviderAlertID: fmt.Sprint(rapid.IntRange(1, 8).Draw(t, "alertId")), Product: string(graph.ServiceDefenderEndpoint),
-		ServiceSource: graph.ServiceDefenderEndpoint, Title: rapid.SampledFrom([]string{"<one>", "two & more"}).Draw(t, "title"),
+		ProviderAlertID: fmt.Sprint(rapid.IntRange(1, 6).Draw(t, "alertId")), Product: string(source),
+		ServiceSource: source, Title: rapid.SampledFrom([]string{"<one>", "two & more"}).Draw(t, "title"),
 		Severity: rapid.SampledFrom(graph.Severities()).Draw(t, "severity"), FirstActivity: drawTime(t), SourceUpdated: drawTime(t),
 		Reported: graph.Triage{Status: rapid.SampledFrom([]graph.Status{graph.StatusNew, graph.StatusResolved}).Draw(t, "status")},
 	}
-	a.LastActivity = a.FirstActivity
+	a.LastActivity = graph.Later(a.FirstActivity, drawTime(t))
 	for _, e := range about {
-		if rapid.Bool().Draw(t, "evidence") {
+		switch rapid.IntRange(0, 4).Draw(t, "evidence") {
+		case 0, 1:
 			a.Evidence = append(a.Evidence, graph.Evidence{Type: "deviceEvidence", Entity: e.ID(), Body: json.RawMessage(`{"a":"<b>"}`)})
+		case 2:
+			a.Evidence = append(a.Evidence, graph.Evidence{Type: "processEvidence", Mentions: []graph.ID{e.ID()}, Body: json.RawMessage(`{}`)})
 		}
 	}
 	return a

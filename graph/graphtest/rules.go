@@ -15,8 +15,6 @@ import (
 	"github.com/clew-security/clew/graph"
 )
 
-func sortEdges(e []graph.Edge) { slices.SortFunc(e, graph.Edge.Compare) }
-
 // oneAlert is a small valid batch whose alert stands alone.
 func oneAlert(id string) graph.Batch {
 	k, _ := graph.NewKey(graph.KindDevice, graph.KeyMdeDeviceID, "device-"+id)
