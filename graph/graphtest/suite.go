@@ -51,6 +51,7 @@ type check struct {
 var suite = []check{
 	{"any order and batching of the same observations gives the same digest", checkOrder},
 	{"every answer equals the map model's", checkModel},
+	{"different questions about the same thing agree", checkAgree},
 	{"the same batch again changes nothing", checkTwice},
 	{"a reopened store answers as before", checkReopen},
 	{"every id ever given resolves for ever", checkIDsResolve},
