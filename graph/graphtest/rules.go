@@ -430,43 +430,6 @@ func checkTenants(t *testing.T, fresh func(TB) Subject) {
 	}
 }
 
-func checkChanges(t *testing.T, fresh func(TB) Subject) {
-	rapid.Check(t, func(t *rapid.T) {
-		clock := NewClock()
-		model, s := NewModel(clock.Now), fresh(t).Open(t, clock.Now)
-		defer s.Close()
-		for _, b := range Group(t, drawUnits(t), UnionDecider{}) {
-			apply(t, model, b)
-			apply(t, s, b)
-		}
-		since := graph.Revision(rapid.IntRange(0, 3).Draw(t, "since"))
-		got := changes(t, s, since)
-		for i, want := range changes(t, model, since) {
-			if i >= len(got) || got[i].Revision != want.Revision {
-				t.Fatalf("change %d is missing: have %+v", want.Revision, got)
-			}
-			if !got[i].At.Equal(want.At) {
-				t.Fatalf("change %d was made at %s, want %s", want.Revision, got[i].At, want.At)
-			}
-			same(t, "alerts of a change", want.Alerts, got[i].Alerts)
-			same(t, "incidents of a change", want.Incidents, got[i].Incidents)
-			for _, id := range want.Entities { // a store may name more
-				if !slices.Contains(got[i].Entities, id) {
-					t.Fatalf("revision %d does not name %s", want.Revision, id)
-				}
-			}
-		}
-	})
-}
-
-func changes(t TB, s graph.Store, since graph.Revision) []graph.Change {
-	var out []graph.Change
-	for c, err := range s.Changes(context.Background(), view, since) {
-		out = append(out, must(c, err)(t))
-	}
-	return out
-}
-
 func checkDocuments(t *testing.T, fresh func(TB) Subject) {
 	s := fresh(t).Open(t, NewClock().Now)
 	defer s.Close()
