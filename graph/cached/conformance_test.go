@@ -14,11 +14,14 @@ import (
 
 // subject is a store in memory behind a cache.
 type subject struct {
-	fs      vfs.FS
+	fs      *vfs.MemFS
 	options Options
 }
 
-func (s subject) Open(t graphtest.TB, clock func() time.Time) graph.Store {
+// Crash takes all that was not synced, and the memory.
+func (s *subject) Crash() { s.fs = s.fs.CrashClone(vfs.CrashCloneCfg{}) }
+
+func (s *subject) Open(t graphtest.TB, clock func() time.Time) graph.Store {
 	t.Helper()
 	inner := must(embedded.Open("store", embedded.Options{FS: s.fs, Clock: clock, CacheBytes: 1 << 20}))(t)
 	return must(New(inner, s.options))(t)
@@ -29,7 +32,7 @@ func TestConformanceKeepingEverything(t *testing.T) {
 	noLeaks(t)
 	o := Options{eager: true}
 	m := newMeter(&o)
-	graphtest.Run(t, func(graphtest.TB) graphtest.Subject { return subject{vfs.NewMem(), o} })
+	graphtest.Run(t, func(graphtest.TB) graphtest.Subject { return &subject{vfs.NewCrashableMem(), o} })
 	hits, misses := m.sum(t, "clew.cache.hits"), m.sum(t, "clew.cache.misses")
 	if t.Logf("%d hits, %d misses", hits, misses); hits == 0 || misses == 0 {
 		t.Error("the suite did not reach the cache")
@@ -46,7 +49,7 @@ func TestConformanceOverRedis(t *testing.T) {
 	graphtest.Run(t, func(graphtest.TB) graphtest.Subject {
 		o := o
 		o.Redis = tier(server.Addr)
-		return subject{vfs.NewMem(), o}
+		return &subject{vfs.NewCrashableMem(), o}
 	})
 	if n := m.sum(t, "clew.cache.redis.failures"); n != 0 {
 		t.Errorf("%d commands failed", n)

@@ -12,9 +12,14 @@ import (
 )
 
 // inMemory is a directory in memory.
-type inMemory struct{ fs vfs.FS }
+type inMemory struct{ fs *vfs.MemFS }
 
-func (m inMemory) Open(t graphtest.TB, clock func() time.Time) graph.Store {
+func newInMemory(graphtest.TB) graphtest.Subject { return &inMemory{vfs.NewCrashableMem()} }
+
+// Crash takes all that was not synced.
+func (m *inMemory) Crash() { m.fs = m.fs.CrashClone(vfs.CrashCloneCfg{}) }
+
+func (m *inMemory) Open(t graphtest.TB, clock func() time.Time) graph.Store {
 	t.Helper()
 	s, err := embedded.Open("store", embedded.Options{FS: m.fs, Clock: clock, CacheBytes: 1 << 20})
 	if err != nil {
@@ -24,7 +29,7 @@ func (m inMemory) Open(t graphtest.TB, clock func() time.Time) graph.Store {
 }
 
 func TestConformance(t *testing.T) {
-	graphtest.Run(t, func(graphtest.TB) graphtest.Subject { return inMemory{vfs.NewMem()} })
+	graphtest.Run(t, newInMemory)
 }
 
 func TestMoves(t *testing.T) {

@@ -3,6 +3,7 @@ package graphtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -25,6 +26,9 @@ type TB interface {
 type Subject interface {
 	// Open opens the store; what an earlier Open of this Subject left after Close is still there.
 	Open(t TB, clock func() time.Time) graph.Store
+	// Crash takes from what is open what a crash takes: nothing that it acknowledged is lost, and a later Open finds
+	// that. What was open is not closed before, and is of no use afterwards but for closing it.
+	Crash()
 }
 
 // Run runs the whole suite. fresh gives an empty subject; it is called many times.
@@ -54,6 +58,8 @@ var suite = []check{
 	{"different questions about the same thing agree", checkAgree},
 	{"the same batch again changes nothing", checkTwice},
 	{"a reopened store answers as before", checkReopen},
+	{"whatever was acknowledged is there after a crash", checkCrash},
+	{"joined nodes keep all that either had", checkJoin},
 	{"every id ever given resolves for ever", checkIDsResolve},
 	{"replaying the same log gives the same incident ids", checkReplay},
 	{"ticks are unique and increase whatever the clock does", checkTicks},
@@ -161,6 +167,58 @@ func checkReopen(t *testing.T, fresh func(TB) Subject) {
 		compare(t, model, s)
 		must(0, s.Close())(t)
 	})
+}
+
+// checkCrash: whatever was acknowledged is there, a batch that was under way is there whole or not at all, and
+// writing it again makes it so, once.
+func checkCrash(t *testing.T, fresh func(TB) Subject) {
+	rapid.Check(t, func(t *rapid.T) {
+		subject, clock := fresh(t), NewClock()
+		model := NewModel(clock.Now)
+		s := subject.Open(t, clock.Now)
+		defer func() { s.Close() }()
+		n := 0
+		drawHistory(t, model, clock, func(b graph.Batch) {
+			n++
+			b.Key = fmt.Sprint("batch-", n)
+			want := apply(t, model, b)
+			switch rapid.IntRange(0, 3).Draw(t, "crash") {
+			case 0:
+				s = crashBeside(t, subject, s, clock, b)
+				if got := apply(t, s, b); got.Revision != want.Revision || !got.Replayed && got != want {
+					t.Fatalf("after a crash the batch gave %+v, want %+v", got, want)
+				}
+			case 1:
+				apply(t, s, b)
+				subject.Crash()
+				must(0, s.Close())(t)
+				s = subject.Open(t, clock.Now)
+				if got := apply(t, s, b); !got.Replayed || got.Revision != want.Revision {
+					t.Fatalf("an acknowledged batch gave %+v after a crash, want %+v replayed", got, want)
+				}
+			default:
+				apply(t, s, b)
+			}
+			compare(t, model, s)
+		})
+	})
+}
+
+// crashBeside lets the batch begin, and gives the store that was opened after the crash.
+func crashBeside(t TB, subject Subject, s graph.Store, clock *Clock, b graph.Batch) graph.Store {
+	t.Helper()
+	begun, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		close(begun)
+		_, _ = s.Apply(context.Background(), Tenant, b)
+		close(ended)
+	}()
+	<-begun
+	subject.Crash()
+	opened := subject.Open(t, clock.Now)
+	<-ended
+	_ = s.Close()
+	return opened
 }
 
 func checkIDsResolve(t *testing.T, fresh func(TB) Subject) {

@@ -30,6 +30,9 @@ func (s subject) Open(t graphtest.TB, clock func() time.Time) graph.Store {
 	return graphtest.Apart(openAt(t, s.options, clock), s.prefix)
 }
 
+// Crash is nothing that the database would notice: a store keeps nothing that is not there.
+func (s subject) Crash() {}
+
 func openAt(t graphtest.TB, o Options, clock func() time.Time) *Store {
 	t.Helper()
 	o.Clock = clock
