@@ -74,6 +74,7 @@ var suite = []check{
 	{"a decision that breaks the rules of incidents is refused whole", checkDecisions},
 	{"a decider is told all that may matter", checkDelta},
 	{"pages are stable while written to", checkPaging},
+	{"what is read beside writers is what some commit left", checkBeside},
 	{"tenants never see each other", checkTenants},
 	{"changes name everything that a commit touched", checkChanges},
 	{"documents commit with the graph", checkDocuments},
