@@ -39,6 +39,25 @@ func TestConformanceKeepingEverything(t *testing.T) {
 	}
 }
 
+// trusting is a subject whose reads all say which revision they want.
+type trusting struct{ *subject }
+
+func (s trusting) Open(t graphtest.TB, clock func() time.Time) graph.Store {
+	t.Helper()
+	store := s.subject.Open(t, clock)
+	return graphtest.Elsewhere(store, store)
+}
+
+func TestReadsOfARevisionAreNotStale(t *testing.T) {
+	noLeaks(t)
+	o := Options{eager: true, Trust: MaxTrust}
+	m := newMeter(&o)
+	graphtest.RunReads(t, func(graphtest.TB) graphtest.Subject { return trusting{&subject{vfs.NewCrashableMem(), o}} })
+	if m.sum(t, "clew.cache.hits") == 0 {
+		t.Error("the suite did not reach the cache")
+	}
+}
+
 // Each subject is another store with the same clock, so each has a secret of its own, as deployments have.
 // Memory has no room, so that Redis must answer.
 func TestConformanceOverRedis(t *testing.T) {

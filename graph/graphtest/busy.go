@@ -14,7 +14,7 @@ import (
 const (
 	busyDevices = 12
 	busyAlerts  = 30
-	busyBatches = 16
+	busyBatches = 10
 	busyMerge   = busyBatches / 2 // the batch that merges two incidents
 )
 
@@ -34,8 +34,8 @@ func busyBatch(tenant graph.TenantID, n int) graph.Batch {
 		}
 	}
 	b.Entities = append(b.Entities, busyUser(), busyJoin(n, n))
-	if n >= 4 {
-		b.Entities = append(b.Entities, busyJoin(n, n-4)) // two claim it now: it belongs to none of them
+	if n >= 3 {
+		b.Entities = append(b.Entities, busyJoin(n, n-3)) // two claim it now: it belongs to none of them
 	}
 	for i := range busyAlerts {
 		if i%3 == n%3 || n == 0 {

@@ -143,7 +143,7 @@ func compareQueries(t *rapid.T, model, s graph.Store) {
 	}
 	keys := append(allKeys(), graph.Key{})
 	ask("lookup", func(s graph.Store) (any, error) { return s.Lookup(ctx, view, keys) })
-	for range 6 {
+	for range 4 {
 		entities, edges, alerts, incidents, documents := d.entityQuery(), d.edgeQuery(), d.alertQuery(), d.incidentQuery(), d.documentQuery()
 		ask(entities, func(s graph.Store) (any, error) { return s.Entities(ctx, view, entities) })
 		ask(edges, func(s graph.Store) (any, error) { return edgesOnce(ctx, s, view, edges) })

@@ -62,6 +62,21 @@ func TestConformance(t *testing.T) {
 	graphtest.Run(t, func(t graphtest.TB) graphtest.Subject { return freshSubject(t) })
 }
 
+// staleSubject is written to in one process and read in another, which may be behind as far as is usual.
+type staleSubject struct{ subject }
+
+func (s staleSubject) Open(t graphtest.TB, clock func() time.Time) graph.Store {
+	t.Helper()
+	behind := s.subject
+	behind.options.MaxStale = DefaultMaxStale
+	return graphtest.Elsewhere(s.subject.Open(t, clock), behind.Open(t, clock))
+}
+
+func TestReadsOfARevisionAreNotStale(t *testing.T) {
+	migrated(t)
+	graphtest.RunReads(t, func(t graphtest.TB) graphtest.Subject { return staleSubject{freshSubject(t)} })
+}
+
 // cachedSubject is a subject under the cache, which has both its tiers.
 type cachedSubject struct {
 	subject
