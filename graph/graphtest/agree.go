@@ -72,8 +72,13 @@ func keyOf(e graph.Edge) graph.EdgeKey { return graph.EdgeKey{From: e.From, Kind
 // about gives the nodes that an alert's evidence names.
 func (w whole) about(a graph.Alert) map[graph.ID]bool {
 	out := map[graph.ID]bool{}
-	for _, id := range a.Entities() {
-		out[w.root[id]] = true
+	for _, e := range a.Evidence {
+		if !e.Entity.IsZero() {
+			out[w.root[e.Entity]] = true
+		}
+		for _, id := range e.Mentions {
+			out[w.root[id]] = true
+		}
 	}
 	return out
 }
