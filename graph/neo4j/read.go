@@ -2,6 +2,7 @@ package neo4j
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/clew-security/clew/graph"
@@ -15,26 +16,25 @@ type reader struct {
 	ctx context.Context
 	// at is where the tenant stands for this call.
 	at settled
-	// latest is the last tick that is shown.
-	latest graph.Tick
-	// ahead is set where something was met that is newer than that.
-	ahead bool
 }
 
 func newReader(ctx context.Context, run runner, tenant graph.TenantID, at settled) *reader {
-	return &reader{records: records{run, tenant}, ctx: ctx, at: at, latest: at.row.Clock}
+	return &reader{records: records{run, tenant}, ctx: ctx, at: at}
 }
 
-// saw takes note of a revision met, sawSeq of the number of a write: a record that is being replaced may be read
-// with some of its properties old and some new.
-func (r *reader) saw(revision graph.Revision) { r.ahead = r.ahead || revision > r.at.row.Revision }
-func (r *reader) sawSeq(seq int64)            { r.ahead = r.ahead || seq > r.at.seq }
+// readerAt asks nobody about a tenant that has nothing to show.
+func (s *Store) readerAt(ctx context.Context, id graph.TenantID, at settled) *reader {
+	if at.row.Revision == 0 {
+		return newReader(ctx, nothing{}, id, at)
+	}
+	return newReader(ctx, s.reads(), id, at)
+}
 
 // optimistic is how often an answer is looked for beside the writers.
 const optimistic = 2
 
-// read calls answer until nothing of what it met is newer than the settled position. Where writers come in between
-// again and again, the last call keeps them out by holding the tenant's lock.
+// read calls answer until nothing was applied meanwhile. Where writers come in between again and again, the last call
+// keeps them out by holding the gate's lock. What looks damaged may only have been half applied.
 func (s *Store) read(ctx context.Context, v graph.View, answer func(r *reader) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -42,22 +42,25 @@ func (s *Store) read(ctx context.Context, v graph.View, answer func(r *reader) e
 	defer s.leave()
 	at, err := s.settled(ctx, v)
 	for attempt := 1; err == nil; attempt++ {
-		r := newReader(ctx, s.reads(), v.Tenant, at)
-		if err := answer(r); err != nil || !r.ahead {
-			return err
+		said := answer(s.readerAt(ctx, v.Tenant, at))
+		if said != nil && !errors.Is(said, errDamaged) {
+			return said
 		}
-		if attempt == optimistic {
+		before := at.seq
+		if at, err = s.settle(ctx, v.Tenant); err == nil && at.seq == before {
+			return said
+		}
+		if err == nil && attempt == optimistic {
 			return s.readLocked(ctx, v.Tenant, answer)
 		}
-		at, err = s.settle(ctx, v.Tenant)
 	}
 	return err
 }
 
-// readLocked lets nobody write the tenant meanwhile.
+// readLocked lets no commit be applied meanwhile.
 func (s *Store) readLocked(ctx context.Context, id graph.TenantID, answer func(r *reader) error) error {
 	return s.transact(ctx, func(ctx context.Context, run runner) (commit bool, err error) {
-		found, err := run.query(ctx, lockTenant, map[string]any{"key": tk(id, "")})
+		found, err := run.query(ctx, passGate, map[string]any{"key": tk(id, "")})
 		if err != nil {
 			return false, err
 		}
@@ -112,7 +115,7 @@ func (s *Store) beside(ctx context.Context, v graph.View, answer func(r *reader)
 	if err != nil {
 		return err
 	}
-	return answer(newReader(ctx, s.reads(), v.Tenant, at))
+	return answer(s.readerAt(ctx, v.Tenant, at))
 }
 
 // Alerts implements graph.Reader.
@@ -156,7 +159,7 @@ func (s *Store) Documents(ctx context.Context, v graph.View, q graph.DocumentQue
 
 // Position implements graph.Reader.
 func (s *Store) Position(ctx context.Context, v graph.View) (out graph.Position, err error) {
-	err = s.read(ctx, v, func(r *reader) error { out = r.at.row.Position; return nil })
+	err = s.beside(ctx, v, func(r *reader) error { out = r.at.row.Position; return nil })
 	return out, err
 }
 

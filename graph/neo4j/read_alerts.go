@@ -38,7 +38,7 @@ CALL {%s
 // alerts implements graph.Reader's Alerts; bound is what the read may promise.
 func (r *reader) alerts(q graph.AlertQuery, bound graph.Tick) (out graph.AlertPage, err error) {
 	q.Paging = q.Paging.Bounded(bound)
-	ask := newQuestion("Alert", q.Paging, r.latest)
+	ask := newQuestion("Alert", q.Paging)
 	oneOf(ask, "x.severity", "severities", q.Severities)
 	oneOf(ask, "x.status", "statuses", q.Statuses)
 	oneOf(ask, "x.source", "sources", q.Sources)
@@ -49,8 +49,6 @@ func (r *reader) alerts(q graph.AlertQuery, bound graph.Tick) (out graph.AlertPa
 	}
 	out.PageInfo, err = r.ask(ask, bound, func(rec *driver.Record) error {
 		a, err := decodeAlert(rec.Values[0], rec.Values[1])
-		r.saw(a.Revision)
-		r.sawSeq(stampOf(rec.Values[0]))
 		out.Items = append(out.Items, a)
 		return err
 	})

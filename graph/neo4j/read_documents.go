@@ -34,7 +34,6 @@ func (r *reader) documents(q graph.DocumentQuery) (out []graph.Document, err err
 			if d.Key <= after || !strings.HasPrefix(d.Key, q.Prefix) {
 				continue
 			}
-			r.saw(d.Revision)
 			if out, after = append(out, d), d.Key; len(out) == limit {
 				return out, nil
 			}

@@ -55,7 +55,7 @@ CALL {
 }
 OPTIONAL MATCH (h)%s[s:%s]%s(o)
 OPTIONAL MATCH (o)-[:SAME_AS]->(p)
-RETURN n.key, coalesce(p.key, o.key), type(s), startNode(s) = h, s.observation, s.firstSeen, s.lastSeen, s.endedAt, s.source, s.inferred, s.seq, n.revision`,
+RETURN n.key, coalesce(p.key, o.key), type(s), startNode(s) = h, s.observation, s.firstSeen, s.lastSeen, s.endedAt, s.source, s.inferred`,
 		nodes, left, strings.Join(types, "|"), right)
 }
 
@@ -148,8 +148,6 @@ func (r *reader) joined(cypher string, params map[string]any, q graph.EdgeQuery)
 		return out, err
 	}
 	for _, rec := range found {
-		r.sawSighting(rec.Values)
-		r.saw(graph.Revision(number(rec.Values[11])))
 		if err := group(at, rec.Values); err != nil {
 			return out, err
 		}
@@ -163,13 +161,6 @@ func (r *reader) joined(cypher string, params map[string]any, q graph.EdgeQuery)
 		}
 	}
 	return out, nil
-}
-
-// sawSighting takes note of the sighting's write. One without its properties is just being written, and not shown.
-func (r *reader) sawSighting(v []any) {
-	if r.sawSeq(number(v[10])); v[2] != nil && v[4] == nil {
-		r.ahead = true
-	}
 }
 
 // group puts a sighting under the node asked about and its ends. What joining made an edge from a node to itself

@@ -12,7 +12,7 @@ import (
 // incidents implements graph.Reader's Incidents; bound is what the read may promise.
 func (r *reader) incidents(q graph.IncidentQuery, bound graph.Tick) (out graph.IncidentPage, err error) {
 	q.Paging = q.Paging.Bounded(bound)
-	ask := newQuestion("Incident", q.Paging, r.latest)
+	ask := newQuestion("Incident", q.Paging)
 	oneOf(ask, "x.severity", "severities", q.Severities)
 	oneOf(ask, "x.status", "statuses", q.Statuses)
 	if q.Sources != nil {
@@ -29,8 +29,6 @@ func (r *reader) incidents(q graph.IncidentQuery, bound graph.Tick) (out graph.I
 	}
 	out.PageInfo, err = r.ask(ask, bound, func(rec *driver.Record) error {
 		i, err := decodeIncident(rec.Values[0], rec.Values[1])
-		r.saw(i.Revision)
-		r.sawSeq(stampOf(rec.Values[0]))
 		out.Items = append(out.Items, i)
 		return err
 	})
@@ -66,7 +64,6 @@ func (r *reader) fillContentVersions(items []graph.Incident) error {
 	}
 	return r.each(r.ctx, readShown, rows, nil, func(v []any) error {
 		shown := graph.Revision(max(number(v[1]), number(v[2])))
-		r.saw(shown)
 		i := &items[number(v[0])]
 		i.ContentVersion = max(i.ContentVersion, shown)
 		return nil

@@ -37,30 +37,19 @@ RETURN n.key, ` + shownNode + `
 ORDER BY n.key`
 
 // nodeOf reads a node without what it may be the same as.
-func (r *reader) nodeOf(v []any) (e graph.Entity, err error) {
+func nodeOf(v []any) (e graph.Entity, err error) {
 	if e.ID, err = idOfKey(v[1]); err != nil {
 		return e, err
 	}
 	e.Revision = graph.Revision(number(v[2]))
-	r.saw(e.Revision)
-	if e.Facts, err = r.facts(e.ID, v[3], v[4]); err != nil {
+	if e.Facts, err = decodeFacts(e.ID, v[3], v[4]); err != nil {
 		return e, err
 	}
-	return e, r.unite(&e, list(v[5]))
-}
-
-// facts reads the facts of an id. Where one of the properties is not there yet it is just being written.
-func (r *reader) facts(id graph.ID, facts, seen any) (graph.Facts, error) {
-	r.sawSeq(stampOfFacts(facts, seen))
-	if facts != nil && seen == nil {
-		r.ahead = true
-		return graph.Facts{}, nil
-	}
-	return decodeFacts(id, facts, seen)
+	return e, unite(&e, list(v[5]))
 }
 
 // unite adds the members and what they know.
-func (r *reader) unite(e *graph.Entity, members []any) error {
+func unite(e *graph.Entity, members []any) error {
 	for _, m := range members {
 		member := list(m)
 		id, err := idOfKey(member[0])
@@ -68,7 +57,7 @@ func (r *reader) unite(e *graph.Entity, members []any) error {
 			return err
 		}
 		e.Members = append(e.Members, id)
-		f, err := r.facts(id, member[1], member[2])
+		f, err := decodeFacts(id, member[1], member[2])
 		if err != nil {
 			return err
 		}
@@ -102,7 +91,7 @@ func (r *reader) entities(q graph.EntityQuery) ([]graph.Entity, error) {
 
 // nodes reads the nodes that ids belong to; the zero Entity for one that is unknown.
 func (r *reader) nodes(ids []graph.ID) ([]graph.Entity, error) {
-	return find(r.ctx, r.records, readNodes, ids, r.nodeOf)
+	return find(r.ctx, r.records, readNodes, ids, nodeOf)
 }
 
 // scan reads nodes in order.
@@ -116,7 +105,7 @@ func (r *reader) scan(q graph.EntityQuery) (out []graph.Entity, err error) {
 		return nil, err
 	}
 	for _, rec := range found {
-		e, err := r.nodeOf(rec.Values)
+		e, err := nodeOf(rec.Values)
 		if err != nil {
 			return nil, err
 		}

@@ -30,10 +30,8 @@ func (q *question) that(condition, name string, value any) {
 	q.with[name] = value
 }
 
-// newQuestion shows nothing created behind the last tick.
-func newQuestion(label string, p graph.Paging, latest graph.Tick) *question {
+func newQuestion(label string, p graph.Paging) *question {
 	q := &question{Paging: p, label: label, with: map[string]any{}}
-	q.that("x.created <= $latest", "latest", int64(latest))
 	q.between("created", p.Created)
 	q.between("updated", p.Updated)
 	return q
@@ -136,6 +134,14 @@ func (r *reader) ask(q *question, bound graph.Tick, item func(rec *driver.Record
 	return info, err
 }
 
+// allOf is the clause for conditions, if there are any.
+func allOf(conditions []string) string {
+	if len(conditions) == 0 {
+		return ""
+	}
+	return "\nWHERE " + strings.Join(conditions, " AND ")
+}
+
 // page is the statement for a page of at most so many items.
 func (q *question) page(limit int) (string, map[string]any) {
 	params, where := maps.Clone(q.with), q.where
@@ -152,15 +158,15 @@ func (q *question) page(limit int) (string, map[string]any) {
 		where = append(where[:len(where):len(where)], fmt.Sprintf("%s %s $after", tick, behind))
 		params["after"] = int64(q.After)
 	}
-	return fmt.Sprintf("%s\nWHERE %s\nWITH %s\nORDER BY %s\nLIMIT $limit\nRETURN x.record, x.revision\nORDER BY %[4]s",
-		q.from, strings.Join(where, " AND "), keep, order), params
+	return fmt.Sprintf("%s%s\nWITH %s\nORDER BY %s\nLIMIT $limit\nRETURN x.record, x.revision\nORDER BY %[4]s",
+		q.from, allOf(where), keep, order), params
 }
 
 // count counts up to most.
 func (r *reader) count(q *question, most int) (int, error) {
 	params := maps.Clone(q.with)
 	params["limit"] = most
-	cypher := fmt.Sprintf("%s\nWHERE %s\nWITH x\nLIMIT $limit\nRETURN count(x)", q.from, strings.Join(q.where, " AND "))
+	cypher := fmt.Sprintf("%s%s\nWITH x\nLIMIT $limit\nRETURN count(x)", q.from, allOf(q.where))
 	found, err := r.run.query(r.ctx, cypher, params)
 	if err != nil || len(found) == 0 {
 		return 0, err

@@ -3,7 +3,6 @@ package neo4j
 import (
 	"context"
 	"iter"
-	"math"
 	"time"
 
 	"github.com/clew-security/clew/graph"
@@ -23,11 +22,8 @@ func stagedReader(run runner, row func() rules.Tenant, wall time.Time) graph.Rea
 	return staged{run, row, wall}
 }
 
-// reader shows every tick: those of the commit too.
 func (s staged) reader(ctx context.Context, v graph.View) (*reader, error) {
-	r := newReader(ctx, s.run, v.Tenant, settled{row: s.row()})
-	r.latest = math.MaxInt64
-	return r, ctx.Err()
+	return newReader(ctx, s.run, v.Tenant, settled{row: s.row()}), ctx.Err()
 }
 
 func (s staged) bound(p graph.Paging) graph.Tick { return p.Promise(s.wall, s.row().Clock) }

@@ -52,6 +52,17 @@ func (r reads) stream(ctx context.Context, cypher string, params map[string]any,
 	})
 }
 
+// nothing is the runner where nothing is stored.
+type nothing struct{}
+
+func (nothing) query(ctx context.Context, _ string, _ map[string]any) ([]*driver.Record, error) {
+	return nil, ctx.Err()
+}
+
+func (nothing) stream(ctx context.Context, _ string, _ map[string]any, _ func(*driver.Record) (bool, error)) error {
+	return ctx.Err()
+}
+
 // walk calls each for the records of a result.
 func walk(ctx context.Context, result driver.ResultWithContext, each func(*driver.Record) (bool, error)) error {
 	for result.Next(ctx) {

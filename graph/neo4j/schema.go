@@ -28,6 +28,7 @@ import (
 //	(:Change {key, tenant, revision, blob}), (:BatchKey {key, tenant, name, revision})
 //	(:Tenant {key, revision, clock, alerts, entities, edges, incidents, next, trimmed, loading, importer, seq, lock})
 //	    seq grows by one with every write; lock is set to 0 by whoever takes the node's lock
+//	(:Gate {key, lock})                   what a commit shuts while it is applied; see settle.go
 //	(:Commit {key, seq, token, receipt})  the newest commits, to tell what became of one whose answer was lost
 //	(:Schema {key: 'clew', version})
 //
@@ -35,7 +36,7 @@ import (
 // numbers.
 
 // schemaVersion is the version that this program reads and writes: the number of the last step.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // step is what leads from one version of the schema to the next. Each statement can be run again.
 type step []string
@@ -60,6 +61,10 @@ var steps = []step{
 		`CREATE INDEX clew_incident_updated IF NOT EXISTS FOR (n:Incident) ON (n.tenant, n.updated)`,
 		`CREATE INDEX clew_change_revision IF NOT EXISTS FOR (n:Change) ON (n.tenant, n.revision)`,
 		`CALL db.awaitIndexes(300)`,
+	},
+	{
+		`CREATE CONSTRAINT clew_gate IF NOT EXISTS FOR (n:Gate) REQUIRE n.key IS UNIQUE`,
+		`MATCH (t:Tenant) MERGE (g:Gate {key: t.key}) SET g.lock = 0`,
 	},
 }
 

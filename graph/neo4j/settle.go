@@ -10,9 +10,17 @@ import (
 	"github.com/clew-security/clew/graph/rules"
 )
 
-// Neo4j reads what is committed, row by row, and a commit that is just being applied can be seen in part. The
-// writers of a tenant, in whatever process, hold the lock of its Tenant node until their commit is applied; so
-// who gets that lock knows that the position it reads is applied whole: it is settled.
+// Neo4j reads what is committed, row by row, each at the moment it comes to it: a commit that is being applied can be
+// seen in part. What was met cannot tell: an item that was re-dated while an index was read is simply not met. So
+// each tenant has a gate, a node beside its own. Whoever commits takes the gate's lock as the last thing before, and
+// holds it, as any lock, until the commit is applied; the lock of the Tenant node, which keeps writers from one another
+// and which a long commit or an export may hold for hours, says nothing to readers. Hence
+//
+//   - who gets the gate's lock sees where the tenant stands, and that position is applied whole: it is settled;
+//   - where the gate is passed before and after an answer and the tenant's seq is the same, nothing was applied in
+//     between, in part or whole: the answer is a snapshot at that position.
+//
+// Passing the gate is one statement that writes nothing, and it waits only for a commit that is being applied.
 
 // settled is a position that is known to be applied whole.
 type settled struct {
@@ -22,12 +30,29 @@ type settled struct {
 	asked, learned time.Time
 }
 
-// lockTenant takes the tenant's write lock, and so waits for the commit in flight. Setting a property to the value
-// that it has takes the lock and changes nothing; removing one that is not there would take none.
-const lockTenant = `
+// Setting a property to the value that it has takes the lock and changes nothing; removing one that is not there
+// would take none.
+const (
+	// lockTenant takes the tenant's write lock, and so waits for the writer in flight.
+	lockTenant = `
 MATCH (t:Tenant {key: $key})
 SET t.lock = 0
 RETURN ` + tenantColumns
+
+	// passGate finds nothing of a tenant without a commit.
+	passGate = `
+MATCH (g:Gate {key: $key})
+SET g.lock = 0
+WITH g
+MATCH (t:Tenant {key: $key})
+RETURN ` + tenantColumns
+
+	// closeGate begins the last statement before a commit.
+	closeGate = `
+MERGE (g:Gate {key: $in.key})
+SET g.lock = 0
+WITH g`
+)
 
 // tenantColumns are what tenantOf reads.
 const tenantColumns = `t.revision, t.clock, t.alerts, t.entities, t.edges, t.incidents, t.next, t.trimmed, t.loading, t.seq`
@@ -40,21 +65,52 @@ func tenantOf(r *driver.Record) (row rules.Tenant, seq int64) {
 	return row, n(9)
 }
 
-// settle asks the server for the settled position of now.
+// settling is a question for the settled position, whose answer all get that came before it was asked.
+type settling struct {
+	done chan struct{}
+	now  settled
+	err  error
+}
+
+// settle gives the settled position of now. However many call it at once, one question is under way and one waits.
 func (s *Store) settle(ctx context.Context, id graph.TenantID) (settled, error) {
+	t := s.tenant(id)
+	t.mu.Lock()
+	q := t.next
+	if q == nil {
+		q = &settling{done: make(chan struct{})}
+		t.next = q
+		s.inFlight.Go(func() { s.ask(context.WithoutCancel(ctx), id, t, q) })
+	}
+	t.mu.Unlock()
+	select {
+	case <-q.done:
+		return q.now, q.err
+	case <-ctx.Done():
+		return settled{}, ctx.Err()
+	}
+}
+
+// ask answers the question.
+func (s *Store) ask(ctx context.Context, id graph.TenantID, t *tenant, q *settling) {
+	defer close(q.done)
+	t.asking.Lock()
+	defer t.asking.Unlock()
+	t.mu.Lock()
+	t.next = nil // who comes now needs a later answer
+	t.mu.Unlock()
 	var now settled
-	err := s.retry(ctx, func(ctx context.Context) error {
+	q.err = s.retry(ctx, func(ctx context.Context) error {
 		now = settled{asked: time.Now()}
-		found, err := s.once(ctx, driver.AccessModeWrite, lockTenant, map[string]any{"key": tk(id, "")})
+		found, err := s.once(ctx, driver.AccessModeWrite, passGate, map[string]any{"key": tk(id, "")})
 		if err == nil && len(found) == 1 {
 			now.row, now.seq = tenantOf(found[0])
 		}
 		return err
 	})
-	if err != nil {
-		return settled{}, err
+	if q.err == nil {
+		q.now = t.learn(now)
 	}
-	return s.tenant(id).learn(now), nil
 }
 
 // learn keeps the newer of two settled positions. Answers may overtake one another; only after the database was
@@ -105,8 +161,12 @@ func (s *Store) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// patience is how long a read waits for a writer to move the tenant's clock.
+const patience = 2 * time.Second
+
 // bind moves the tenant's clock, durably, for a read that is bounded above by want, and returns the bound that
-// the read may promise; 0 where want is. A tenant without a commit is given no clock, so that asking about one
+// the read may promise; 0 where want is. Where writers, or an export, do not let it within patience, the read
+// promises what the clock as it is allows. A tenant without a commit is given no clock, so that asking about one
 // makes none: the bound is then 1, the first tick there can be, whatever the wall clock will say.
 func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (bound graph.Tick, err error) {
 	if want == 0 {
@@ -120,18 +180,25 @@ func (s *Store) bind(ctx context.Context, id graph.TenantID, want graph.Tick) (b
 	if bound, clock := graph.BoundClock(s.options.Clock(), row.Clock, want); clock == row.Clock {
 		return bound, nil
 	}
-	t := s.tenant(id)
+	hurried, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	bound, err = s.moveClock(hurried, id, s.tenant(id), want)
+	if err != nil && hurried.Err() != nil && ctx.Err() == nil {
+		return min(want, row.Clock+1), nil
+	}
+	return bound, err
+}
+
+const setClock = closeGate + `
+MATCH (t:Tenant {key: $in.key})
+SET t.clock = $in.clock, t.seq = $in.seq`
+
+// moveClock is the small commit of bind.
+func (s *Store) moveClock(ctx context.Context, id graph.TenantID, t *tenant, want graph.Tick) (bound graph.Tick, err error) {
 	if err := t.takeTurn(ctx); err != nil {
 		return 0, err
 	}
 	defer t.giveTurn()
-	return s.moveClock(ctx, id, t, want)
-}
-
-const setClock = `MATCH (t:Tenant {key: $key}) SET t.clock = $clock, t.seq = $seq`
-
-// moveClock is the small commit of bind.
-func (s *Store) moveClock(ctx context.Context, id graph.TenantID, t *tenant, want graph.Tick) (bound graph.Tick, err error) {
 	var now settled
 	err = s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
 		found, err := run.query(ctx, lockTenant, map[string]any{"key": tk(id, "")})
@@ -146,7 +213,8 @@ func (s *Store) moveClock(ctx context.Context, id graph.TenantID, t *tenant, wan
 		}
 		t.remembered(now.seq)
 		now.row.Clock, now.seq = clock, now.seq+1
-		_, err = run.query(ctx, setClock, map[string]any{"key": tk(id, ""), "clock": int64(clock), "seq": now.seq})
+		in := map[string]any{"key": tk(id, ""), "clock": int64(clock), "seq": now.seq}
+		_, err = run.query(ctx, setClock, map[string]any{"in": in})
 		return true, err
 	})
 	if err != nil {

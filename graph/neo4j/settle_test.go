@@ -111,7 +111,9 @@ func TestSettlingWaitsForTheCommitOfAnotherSession(t *testing.T) {
 	tenant := tenantOfTest(t)
 	mustApply(t, s, tenant, alertNamed("1"))
 	run, release := holdLock(t, s, tenant)
-	if _, err := run.query(context.Background(), `MATCH (t:Tenant {key: $key}) SET t.revision = 77, t.seq = 78`, map[string]any{"key": tk(tenant, "")}); err != nil {
+	in := map[string]any{"key": tk(tenant, "")}
+	if _, err := run.query(context.Background(), closeGate+`
+MATCH (t:Tenant {key: $in.key}) SET t.revision = 77, t.seq = 78`, map[string]any{"in": in}); err != nil {
 		t.Fatal(err)
 	}
 	done, got := make(chan error, 1), graph.Revision(0)
@@ -120,22 +122,22 @@ func TestSettlingWaitsForTheCommitOfAnotherSession(t *testing.T) {
 		got = now.row.Revision
 		done <- err
 	}()
-	awaitBlocked(t, s, "SET t.lock", done)
+	awaitBlocked(t, s, "SET g.lock", done)
 	release(true)
 	if err := <-done; err != nil || got != 77 {
 		t.Errorf("settled at revision %d (%v), want 77", got, err)
 	}
 }
 
-func TestWhoeverWaitsTooLongForAnotherWriterIsTold(t *testing.T) {
+func TestAWriterThatWaitsTooLongForAnotherIsTold(t *testing.T) {
 	o, tenant := migrated(t), tenantOfTest(t)
 	o.QueryTimeout, o.RetryTime = time.Second, time.Millisecond
 	s := open(t, o)
 	mustApply(t, s, tenant, logons(0, 1))
 	_, release := holdLock(t, open(t, migrated(t)), tenant)
 	defer release(false)
-	if _, err := s.Position(t.Context(), graph.View{Tenant: tenant}); err == nil || !strings.Contains(err.Error(), "try again when that has ended") {
-		t.Errorf("a read that waited says %v", err)
+	if _, err := s.Apply(t.Context(), tenant, logons(1, 1)); err == nil || !strings.Contains(err.Error(), "try again when that has ended") {
+		t.Errorf("a writer that waited says %v", err)
 	}
 }
 

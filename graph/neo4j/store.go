@@ -163,8 +163,11 @@ type tenant struct {
 	memory    *rules.Memory
 	memorySeq int64
 
+	asking sync.Mutex // held while the settled position is asked for
+
 	mu    sync.Mutex
 	known settled
+	next  *settling // not asked yet
 }
 
 func (s *Store) tenant(id graph.TenantID) *tenant {

@@ -160,7 +160,7 @@ func (t *tx) do(ctx context.Context, cypher string, rows []any) error {
 	return t.each(ctx, cypher, rows, params, func([]any) error { return nil })
 }
 
-const sealCommit = `
+const sealCommit = closeGate + `
 MATCH (t:Tenant {key: $in.key})
 SET t.revision = $in.row[0], t.clock = $in.row[1], t.alerts = $in.row[2], t.entities = $in.row[3], t.edges = $in.row[4],
     t.incidents = $in.row[5], t.next = $in.row[6], t.trimmed = $in.row[7], t.loading = $in.row[8], t.seq = $in.seq
