@@ -68,6 +68,9 @@ func (s *Store) readLocked(ctx context.Context, id graph.TenantID, answer func(r
 		if len(found) == 1 {
 			at.row, at.seq = tenantOf(found[0])
 		}
+		if err := at.whole(id); err != nil {
+			return false, err
+		}
 		return false, answer(newReader(ctx, run, id, at))
 	})
 }

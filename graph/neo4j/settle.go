@@ -73,6 +73,7 @@ type settling struct {
 }
 
 // settle gives the settled position of now. However many call it at once, one question is under way and one waits.
+// Errors: graph.ErrImporting.
 func (s *Store) settle(ctx context.Context, id graph.TenantID) (settled, error) {
 	t := s.tenant(id)
 	t.mu.Lock()
@@ -110,7 +111,16 @@ func (s *Store) ask(ctx context.Context, id graph.TenantID, t *tenant, q *settli
 	})
 	if q.err == nil {
 		q.now = t.learn(now)
+		q.err = q.now.whole(id)
 	}
+}
+
+// whole refuses the position of a tenant that is being imported.
+func (s settled) whole(id graph.TenantID) error {
+	if s.row.Loading {
+		return graph.Importing(id)
+	}
+	return nil
 }
 
 // learn keeps the newer of two settled positions. Answers may overtake one another; only after the database was
@@ -133,7 +143,7 @@ func (s *Store) settled(ctx context.Context, v graph.View) (settled, error) {
 	known := t.known
 	t.mu.Unlock()
 	fresh := !known.asked.IsZero() && s.options.MaxStale > 0 && time.Since(known.asked) < s.options.MaxStale
-	if fresh && known.row.Revision >= v.AtLeast {
+	if fresh && !known.row.Loading && known.row.Revision >= v.AtLeast {
 		return known, nil
 	}
 	for pause := 25 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {

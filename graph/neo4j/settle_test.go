@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -127,6 +128,71 @@ MATCH (t:Tenant {key: $in.key}) SET t.revision = 77, t.seq = 78`, map[string]any
 	if err := <-done; err != nil || got != 77 {
 		t.Errorf("settled at revision %d (%v), want 77", got, err)
 	}
+}
+
+func TestATenantThatIsBeingImportedIsShownToNobody(t *testing.T) {
+	s, tenant := open(t, migrated(t)), tenantOfTest(t)
+	mustApply(t, s, tenant, alertNamed("1"))
+	ask(t, s, `MATCH (t:Tenant {key: $key}) SET t.loading = true, t.seq = t.seq + 1`, map[string]any{"key": tk(tenant, "")})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that waits for the revision waits for ever
+	defer cancel()
+	v := graph.View{Tenant: tenant}
+	later := graph.View{Tenant: tenant, AtLeast: 99}
+	bounded := graph.Paging{Updated: graph.TickRange{Before: graph.TickOf(time.Now())}}
+	for name, read := range map[string]func() error{
+		"a position":             func() error { _, err := s.Position(ctx, v); return err },
+		"a later position":       func() error { _, err := s.Position(ctx, later); return err },
+		"entities":               func() error { _, err := s.Entities(ctx, v, graph.EntityQuery{}); return err },
+		"later entities":         func() error { _, err := s.Entities(ctx, later, graph.EntityQuery{}); return err },
+		"alerts up to a tick":    func() error { _, err := s.Alerts(ctx, v, graph.AlertQuery{Paging: bounded}); return err },
+		"incidents up to a tick": func() error { _, err := s.Incidents(ctx, v, graph.IncidentQuery{Paging: bounded}); return err },
+		"all edges":              func() error { return failure(s.Edges(ctx, v, graph.EdgeQuery{})) },
+		"changes":                func() error { return failure(s.Changes(ctx, v, 0)) },
+		"with commits kept out":  func() error { return s.readLocked(ctx, tenant, func(*reader) error { return nil }) },
+	} {
+		if err := read(); !errors.Is(err, graph.ErrImporting) {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
+// failure is the first error of a stream.
+func failure[T any](all iter.Seq2[T, error]) error {
+	for _, err := range all {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// An export holds the tenant's lock as long as it takes.
+func TestAnExportHoldsNoReadUp(t *testing.T) {
+	o, tenant := migrated(t), tenantOfTest(t)
+	other := open(t, o)
+	o.QueryTimeout, o.RetryTime = 10*time.Second, time.Millisecond
+	s := open(t, o)
+	mustApply(t, s, tenant, alertNamed("1"))
+	bounded := graph.AlertQuery{Paging: graph.Paging{Updated: graph.TickRange{Before: graph.TickOf(time.Now().Add(time.Minute))}}}
+	for _, err := range other.Export(t.Context(), tenant) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := graph.View{Tenant: tenant, AtLeast: 1}
+		p, err := s.Position(t.Context(), v)
+		if err != nil || p.Alerts != 1 {
+			t.Errorf("%d alerts (%v)", p.Alerts, err)
+		}
+		if page, err := s.Alerts(t.Context(), v, graph.AlertQuery{}); err != nil || len(page.Items) != 1 {
+			t.Errorf("%d alerts (%v)", len(page.Items), err)
+		}
+		page, err := s.Alerts(t.Context(), v, bounded) // the clock cannot be moved, so it stands for the bound
+		if err != nil || len(page.Items) != 1 || page.Bound != p.Clock+1 {
+			t.Errorf("%d alerts up to %v (%v), the clock is at %v", len(page.Items), page.Bound, err, p.Clock)
+		}
+		return
+	}
+	t.Error("nothing was exported")
 }
 
 func TestAWriterThatWaitsTooLongForAnotherIsTold(t *testing.T) {
