@@ -187,23 +187,7 @@ func encodeRecord(v any) (string, error) {
 	return string(b), err
 }
 
-// stampHead begins a stamped record.
-const stampHead = `{"seq":`
-
-// stamp puts the number of the write before the other fields of a record: a record that is being replaced may be
-// read beside the old properties of its node, and must show by itself how new it is.
-func stamp(seq int64, record string) string {
-	return stampHead + strconv.FormatInt(seq, 10) + "," + record[1:]
-}
-
-// stampOf is the number of the write that left a record.
-func stampOf(column any) int64 {
-	digits, _, _ := strings.Cut(strings.TrimPrefix(text(column), stampHead), ",")
-	seq, _ := strconv.ParseInt(digits, 10, 64)
-	return seq
-}
-
-// decodeRecord reads JSON text, stamped or not; null leaves v as it is.
+// decodeRecord reads JSON text; null leaves v as it is.
 func decodeRecord(v, column any) error {
 	s, ok := column.(string)
 	if !ok {
@@ -215,7 +199,7 @@ func decodeRecord(v, column any) error {
 	return nil
 }
 
-// storedFacts are an entity's facts as the property facts holds them, JSON behind the seq of its write. What changes
+// storedFacts are an entity's facts as the property facts holds them, in JSON. What changes
 // with every observation is kept out of it, in seen, so that seeing an entity again rewrites a few numbers only.
 type storedFacts struct {
 	Keys       []string                   `json:"keys"` // type=value
@@ -256,9 +240,9 @@ func seenAgain(was, now graph.Facts) bool {
 		})
 }
 
-// seenOf is the property seen: the seq of its write, and when the entity was first and last seen.
-func seenOf(seq int64, f graph.Facts) []int64 {
-	return []int64{seq, f.FirstSeen.UnixMicro(), f.LastSeen.UnixMicro()}
+// seenOf is the property seen: when the entity was first and last seen.
+func seenOf(f graph.Facts) []int64 {
+	return []int64{f.FirstSeen.UnixMicro(), f.LastSeen.UnixMicro()}
 }
 
 // decodeFacts reads the properties facts and seen of an id; the zero Facts for nulls.
@@ -271,12 +255,15 @@ func decodeFacts(id graph.ID, facts, seen any) (f graph.Facts, err error) {
 	if err := decodeRecord(&s, facts); err != nil {
 		return f, err
 	}
-	if len(at) != 3 {
+	if len(at) > 2 { // schema 1 put a number before the two
+		at = at[len(at)-2:]
+	}
+	if len(at) != 2 {
 		return f, fmt.Errorf("%w: entity %s: when it was seen", errDamaged, id)
 	}
 	f = graph.Facts{
 		Keys: make([]graph.Key, len(s.Keys)), Properties: make(map[string]graph.Property, len(s.Properties)),
-		FirstSeen: timeOf(at[1]), LastSeen: timeOf(at[2]), Sources: s.Sources,
+		FirstSeen: timeOf(at[0]), LastSeen: timeOf(at[1]), Sources: s.Sources,
 	}
 	for i, k := range s.Keys {
 		name, value, _ := strings.Cut(k, "=")
@@ -290,15 +277,6 @@ func decodeFacts(id graph.ID, facts, seen any) (f graph.Facts, err error) {
 		f.Properties[name] = graph.Property{Value: value, ObservedAt: observed}
 	}
 	return f, nil
-}
-
-// stampOfFacts is the number of the newer of the writes that left the properties facts and seen.
-func stampOfFacts(facts, seen any) int64 {
-	stamp := stampOf(facts)
-	if at := list(seen); len(at) > 0 {
-		stamp = max(stamp, number(at[0]))
-	}
-	return stamp
 }
 
 // decodeAlert reads the columns record and revision of an alert; the zero Alert for nulls.

@@ -184,7 +184,7 @@ func TestAnEmptyDatabasePlansCommitsForEver(t *testing.T) {
 	}
 	s := open(t, o)
 	params := map[string]any{
-		"in": map[string]any{}, "key": "", "seq": 0, "tenant": "", "limit": 1,
+		"in": map[string]any{}, "key": "", "tenant": "", "limit": 1,
 	}
 	for i, cypher := range []string{
 		begin, sealCommit, readCommit, createHomes, changeHomes, findHomes, setNodes, leaveNode, joinNode,

@@ -13,14 +13,14 @@ import (
 // What the database holds. Every record has a unique key that begins with its tenant.
 //
 //	(:Entity:Device {key, facts, seen, revision, members, alone})
-//	    one for each home id, labelled with its kind once it was observed; seen is the seq of its write and when
-//	    the entity was first and last seen; revision, members and alone where it is a node, that is canonical
+//	    one for each home id, labelled with its kind once it was observed; seen is when it was
+//	    first and last; revision, members and alone where it is a node, that is canonical
 //	(:Entity)-[:SAME_AS]->(:Entity)       a home id and the node that it belongs to, where that is another
 //	(:Entity)-[:CLAIMS]->(:Entity)        a home id and another strong key that it bears
 //	(:Entity)-[:BEARS {rank}]->(:WeakKey {key})
-//	(:Entity)-[:LOGGED_ON {observation, firstSeen, lastSeen, endedAt, source, inferred, seq}]->(:Entity)
-//	    one for each sighting; the type is the edge kind's, seq the tenant's when it was written, observation
-//	    an alert's id, or another observation's without the word before it
+//	(:Entity)-[:LOGGED_ON {observation, firstSeen, lastSeen, endedAt, source, inferred}]->(:Entity)
+//	    one for each sighting; the type is the edge kind's, observation an alert's id, or another
+//	    observation's without the word before it
 //	(:Entity)-[:EVIDENCE_OF]->(:Alert {key, tenant, id, created, updated, revision, incident, first, last, severity, status, source, record})
 //	(:Alert)-[:IN_INCIDENT]->(:Incident {key, tenant, number, created, updated, revision, redirect, severity, status, sources, first, last, record})
 //	(:Incident)-[:REDIRECTS_TO]->(:Incident)
@@ -32,8 +32,7 @@ import (
 //	(:Commit {key, seq, token, receipt})  the newest commits, to tell what became of one whose answer was lost
 //	(:Schema {key: 'clew', version})
 //
-// Instants are microseconds since 1970, facts and record are JSON with the seq of their write, revisions and ticks
-// numbers.
+// Instants are microseconds since 1970, facts and record are JSON, revisions and ticks numbers.
 
 // schemaVersion is the version that this program reads and writes: the number of the last step.
 const schemaVersion = 2

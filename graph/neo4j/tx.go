@@ -154,9 +154,9 @@ func (t *tx) Write(ctx context.Context, w rules.Writes) error {
 	return nil
 }
 
-// do runs a writing statement over the rows. It may name the tenant and seq, the number of this write.
+// do runs a writing statement over the rows. It may name the tenant.
 func (t *tx) do(ctx context.Context, cypher string, rows []any) error {
-	params := map[string]any{"tenant": tenantText(t.tenant), "seq": t.seq + 1}
+	params := map[string]any{"tenant": tenantText(t.tenant)}
 	return t.each(ctx, cypher, rows, params, func([]any) error { return nil })
 }
 

@@ -154,11 +154,11 @@ func (t *tx) homeRow(a rules.AtomWrite, node rules.NodeWrite, isNode bool, join 
 		if err != nil {
 			return nil, fmt.Errorf("%w: entity %s: %v", graph.ErrInvalid, a.ID, err)
 		}
-		facts = stamp(t.seq+1, s)
+		facts = s
 	}
 	n := nodeColumns(node)
 	return []any{
-		t.key(a.ID), labelOf(a.ID.Kind()), facts, seenOf(t.seq+1, a.Facts), n[0], n[1], n[2], t.claims(a, join), t.weakKeys(a), isNode,
+		t.key(a.ID), labelOf(a.ID.Kind()), facts, seenOf(a.Facts), n[0], n[1], n[2], t.claims(a, join), t.weakKeys(a), isNode,
 	}, nil
 }
 
@@ -232,7 +232,7 @@ const createSightings = `
 UNWIND $in.rows AS r
 MATCH (f) WHERE id(f) = r[0]
 MATCH (t) WHERE id(t) = r[1]
-CREATE (f)-[:$(r[2]) {observation: r[3], seq: $seq, firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}]->(t)`
+CREATE (f)-[:$(r[2]) {observation: r[3], firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}]->(t)`
 
 // changeSightings names the type in the statement: of an end with very many edges only those of the type are read.
 func changeSightings(kind graph.EdgeKind) string {
@@ -247,7 +247,7 @@ CALL {
   RETURN collect(s) AS found
 }
 UNWIND found AS s
-SET s = {observation: r[3], seq: $seq, firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}`, typeOf(kind))
+SET s = {observation: r[3], firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}`, typeOf(kind))
 }
 
 func removeEdges(kind graph.EdgeKind) string {

@@ -88,7 +88,7 @@ func (t *tx) alertRow(a *graph.Alert) ([]any, error) {
 	}
 	return []any{
 		t.key(a.ID), a.ID.String(), int64(a.Created), int64(a.Updated), int64(a.Revision), int64(a.Incident),
-		graph.MicroNumber(a.FirstActivity), graph.MicroNumber(a.LastActivity), string(a.Severity), string(a.Triage().Status), string(a.ServiceSource), stamp(t.seq+1, record),
+		graph.MicroNumber(a.FirstActivity), graph.MicroNumber(a.LastActivity), string(a.Severity), string(a.Triage().Status), string(a.ServiceSource), record,
 	}, nil
 }
 
@@ -170,6 +170,6 @@ func (t *tx) incidentRow(i *graph.Incident) ([]any, error) {
 	}
 	return []any{
 		numberKey(t.tenant, i.ID), int64(i.ID), int64(i.Created), int64(i.Updated), int64(i.Revision), int64(i.RedirectTo),
-		string(i.Severity), string(i.Status()), sources, graph.MicroNumber(i.FirstActivity), graph.MicroNumber(i.LastActivity), stamp(t.seq+1, record),
+		string(i.Severity), string(i.Status()), sources, graph.MicroNumber(i.FirstActivity), graph.MicroNumber(i.LastActivity), record,
 	}, nil
 }
