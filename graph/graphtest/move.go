@@ -120,8 +120,8 @@ func checkMoveOnto(t *testing.T, from, to Opener) {
 	}
 }
 
-// some is a tenant of several parts.
-func some(t TB, s graph.Store) {
+// fill gives a tenant several parts.
+func fill(t TB, s graph.Store) {
 	t.Helper()
 	var b graph.Batch
 	for i := range 800 {
@@ -184,7 +184,7 @@ func checkMoveCut(t *testing.T, from, to Opener) {
 	one, two := from(t, NewClock().Now), to(t, NewClock().Now)
 	defer one.Close()
 	defer two.Close()
-	some(t, one)
+	fill(t, one)
 	broken := errors.New("the line went dead")
 	for _, stop := range []int{0, 1, 1500, 2390} {
 		if err := two.Import(context.Background(), Tenant, until(one.Export(context.Background(), Tenant), stop, func() error {
@@ -220,7 +220,7 @@ func checkMoveAbandoned(t *testing.T, from, to Opener) {
 	one, two := from(t, NewClock().Now), to(t, NewClock().Now)
 	defer one.Close()
 	defer two.Close()
-	some(t, one)
+	fill(t, one)
 	ctx, cancel := context.WithCancel(context.Background())
 	if err := two.Import(ctx, Tenant, until(one.Export(context.Background(), Tenant), 2390, func() error {
 		cancel()
