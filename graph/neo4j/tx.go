@@ -154,10 +154,16 @@ func (t *tx) Write(ctx context.Context, w rules.Writes) error {
 	return nil
 }
 
-// do runs a writing statement over the rows. It may name the tenant.
-func (t *tx) do(ctx context.Context, cypher string, rows []any) error {
+// do runs a writing statement over the rows, which may name the tenant and gives how many of them it found the
+// records for: what is written was read in the same commit, so that is all of them.
+func (t *tx) do(ctx context.Context, what, cypher string, rows []any) error {
+	found := 0
 	params := map[string]any{"tenant": tenantText(t.tenant)}
-	return t.each(ctx, cypher, rows, params, func([]any) error { return nil })
+	err := t.each(ctx, cypher, rows, params, func(v []any) error { found += int(number(v[0])); return nil })
+	if err == nil && found != len(rows) {
+		err = fmt.Errorf("%w: %s: %d of %d records are there", errDamaged, what, found, len(rows))
+	}
+	return err
 }
 
 const sealCommit = closeGate + `

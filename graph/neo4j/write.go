@@ -49,18 +49,21 @@ RETURN collect([r[0], id(e)])`
 const setNodes = `
 UNWIND $in.rows AS r
 MATCH (e:Entity {key: r[0]})
-SET e.revision = r[1], e.members = r[2], e.alone = r[3]`
+SET e.revision = r[1], e.members = r[2], e.alone = r[3]
+RETURN count(*)`
 
 const leaveNode = `
 UNWIND $in.rows AS k
 MATCH (h:Entity {key: k})-[s:SAME_AS]->()
-DELETE s`
+DELETE s
+RETURN count(*)`
 
 const joinNode = `
 UNWIND $in.rows AS r
 MATCH (h:Entity {key: r[0]})
 MATCH (n:Entity {key: r[1]})
-CREATE (h)-[:SAME_AS]->(n)`
+CREATE (h)-[:SAME_AS]->(n)
+RETURN count(*)`
 
 // homeRows are the rows of homes, each beginning with its place, and the homes.
 type homeRows struct {
@@ -79,16 +82,16 @@ func (t *tx) writeIdentity(ctx context.Context, w rules.Writes) error {
 		nodes[n.ID] = n
 	}
 	leave, join := t.movesOf(w.Moves)
-	if err := t.do(ctx, leaveNode, leave); err != nil {
+	if err := t.do(ctx, "entities that leave another", leaveNode, leave); err != nil {
 		return err
 	}
 	if err := t.writeHomes(ctx, w.Atoms, nodes, join); err != nil {
 		return err
 	}
-	if err := t.do(ctx, joinNode, t.joinRows(join)); err != nil {
+	if err := t.do(ctx, "entities that join another", joinNode, t.joinRows(join)); err != nil {
 		return err
 	}
-	return t.do(ctx, setNodes, t.nodeRows(w.Nodes, nodes))
+	return t.do(ctx, "entities", setNodes, t.nodeRows(w.Nodes, nodes))
 }
 
 // writeHomes takes out of nodes and join what it writes with the homes.
@@ -232,7 +235,8 @@ const createSightings = `
 UNWIND $in.rows AS r
 MATCH (f) WHERE id(f) = r[0]
 MATCH (t) WHERE id(t) = r[1]
-CREATE (f)-[:$(r[2]) {observation: r[3], firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}]->(t)`
+CREATE (f)-[:$(r[2]) {observation: r[3], firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}]->(t)
+RETURN count(*)`
 
 // changeSightings names the type in the statement: of an end with very many edges only those of the type are read.
 func changeSightings(kind graph.EdgeKind) string {
@@ -247,7 +251,8 @@ CALL {
   RETURN collect(s) AS found
 }
 UNWIND found AS s
-SET s = {observation: r[3], firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}`, typeOf(kind))
+SET s = {observation: r[3], firstSeen: r[4], lastSeen: r[5], endedAt: r[6], source: r[7], inferred: r[8]}
+RETURN count(*)`, typeOf(kind))
 }
 
 func removeEdges(kind graph.EdgeKind) string {
@@ -261,7 +266,8 @@ CALL {
   RETURN collect(s) AS found
 }
 UNWIND found AS s
-DELETE s`, typeOf(kind))
+DELETE s
+RETURN count(DISTINCT r)`, typeOf(kind))
 }
 
 func (t *tx) removeExpired(ctx context.Context, all []rules.Ends) error {
@@ -275,7 +281,7 @@ func (t *tx) removeExpired(ctx context.Context, all []rules.Ends) error {
 // eachKind runs one statement for each kind of edge.
 func (t *tx) eachKind(ctx context.Context, rows map[graph.EdgeKind][]any, cypher func(graph.EdgeKind) string) error {
 	for _, kind := range slices.Sorted(maps.Keys(rows)) {
-		if err := t.do(ctx, cypher(kind), rows[kind]); err != nil {
+		if err := t.do(ctx, "edges "+typeOf(kind), cypher(kind), rows[kind]); err != nil {
 			return err
 		}
 	}
@@ -298,7 +304,7 @@ func (t *tx) writeSightings(ctx context.Context, w rules.Writes) error {
 			changed[s.Kind] = append(changed[s.Kind], t.sightingRow(s))
 		}
 	}
-	if err := t.do(ctx, createSightings, added); err != nil {
+	if err := t.do(ctx, "ends of edges", createSightings, added); err != nil {
 		return err
 	}
 	return t.eachKind(ctx, changed, changeSightings)
@@ -322,9 +328,10 @@ func (t *tx) sightingRow(w rules.SightingWrite) []any {
 const putDocuments = `
 UNWIND $in.rows AS r
 MERGE (d:Document {key: r[0]})
-SET d.tenant = $tenant, d.collection = r[1], d.name = r[2], d.revision = r[3], d.value = r[4]`
+SET d.tenant = $tenant, d.collection = r[1], d.name = r[2], d.revision = r[3], d.value = r[4]
+RETURN count(*)`
 
-const deleteDocuments = `UNWIND $in.rows AS k MATCH (d:Document {key: k}) DELETE d`
+const deleteDocuments = `UNWIND $in.rows AS k MATCH (d:Document {key: k}) DELETE d RETURN count(*)`
 
 func (t *tx) writeDocuments(ctx context.Context, w rules.Writes) error {
 	var put, gone []any
@@ -336,8 +343,8 @@ func (t *tx) writeDocuments(ctx context.Context, w rules.Writes) error {
 			put = append(put, []any{key, d.Collection, d.Key, int64(d.Revision), d.Value})
 		}
 	}
-	if err := t.do(ctx, putDocuments, put); err != nil {
+	if err := t.do(ctx, "documents", putDocuments, put); err != nil {
 		return err
 	}
-	return t.do(ctx, deleteDocuments, gone)
+	return t.do(ctx, "documents to delete", deleteDocuments, gone)
 }

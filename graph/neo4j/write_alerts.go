@@ -13,13 +13,15 @@ const putAlerts = `
 UNWIND $in.rows AS r
 MERGE (a:Alert {key: r[0]})
 SET a.tenant = $tenant, a.id = r[1], a.created = r[2], a.updated = r[3], a.revision = r[4], a.incident = r[5],
-    a.first = r[6], a.last = r[7], a.severity = r[8], a.status = r[9], a.source = r[10], a.record = r[11]`
+    a.first = r[6], a.last = r[7], a.severity = r[8], a.status = r[9], a.source = r[10], a.record = r[11]
+RETURN count(*)`
 
 const addEvidence = `
 UNWIND $in.rows AS r
 MATCH (a:Alert {key: r[0]})
 MATCH (e:Entity {key: r[1]})
-CREATE (e)-[:EVIDENCE_OF]->(a)`
+CREATE (e)-[:EVIDENCE_OF]->(a)
+RETURN count(*)`
 
 const removeEvidence = `
 UNWIND $in.rows AS r
@@ -31,20 +33,23 @@ CALL {
   RETURN collect(x) AS found
 }
 UNWIND found AS x
-DELETE x`
+DELETE x
+RETURN count(*)`
 
 const leaveIncident = `
 UNWIND $in.rows AS k
 MATCH (:Alert {key: k})-[x:IN_INCIDENT]->()
-DELETE x`
+DELETE x
+RETURN count(*)`
 
 const joinIncident = `
 UNWIND $in.rows AS r
 MATCH (a:Alert {key: r[0]})
 MATCH (i:Incident {key: r[1]})
-CREATE (a)-[:IN_INCIDENT]->(i)`
+CREATE (a)-[:IN_INCIDENT]->(i)
+RETURN count(*)`
 
-const deleteAlerts = `UNWIND $in.rows AS k MATCH (a:Alert {key: k}) DETACH DELETE a`
+const deleteAlerts = `UNWIND $in.rows AS k MATCH (a:Alert {key: k}) DETACH DELETE a RETURN count(*)`
 
 // alertRows are the rows of the statements above.
 type alertRows struct{ put, evidence, noEvidence, leave, join []any }
@@ -65,16 +70,18 @@ func (t *tx) writeAlerts(ctx context.Context, w rules.Writes) error {
 		rows.put = append(rows.put, row)
 		t.relate(&rows, a)
 	}
-	if err := t.do(ctx, putAlerts, rows.put); err != nil {
-		return err
-	}
 	for _, s := range []struct {
-		cypher string
-		rows   []any
+		what, cypher string
+		rows         []any
 	}{
-		{deleteAlerts, gone}, {removeEvidence, rows.noEvidence}, {addEvidence, rows.evidence}, {leaveIncident, rows.leave}, {joinIncident, rows.join},
+		{"alerts", putAlerts, rows.put},
+		{"alerts to delete", deleteAlerts, gone},
+		{"evidence to remove", removeEvidence, rows.noEvidence},
+		{"alerts and their evidence", addEvidence, rows.evidence},
+		{"alerts that leave an incident", leaveIncident, rows.leave},
+		{"alerts and their incidents", joinIncident, rows.join},
 	} {
-		if err := t.do(ctx, s.cypher, s.rows); err != nil {
+		if err := t.do(ctx, s.what, s.cypher, s.rows); err != nil {
 			return err
 		}
 	}
@@ -124,15 +131,17 @@ const putIncidents = `
 UNWIND $in.rows AS r
 MERGE (i:Incident {key: r[0]})
 SET i.tenant = $tenant, i.number = r[1], i.created = r[2], i.updated = r[3], i.revision = r[4], i.redirect = r[5],
-    i.severity = r[6], i.status = r[7], i.sources = r[8], i.first = r[9], i.last = r[10], i.record = r[11]`
+    i.severity = r[6], i.status = r[7], i.sources = r[8], i.first = r[9], i.last = r[10], i.record = r[11]
+RETURN count(*)`
 
-const deleteIncidents = `UNWIND $in.rows AS k MATCH (i:Incident {key: k}) DETACH DELETE i`
+const deleteIncidents = `UNWIND $in.rows AS k MATCH (i:Incident {key: k}) DETACH DELETE i RETURN count(*)`
 
 const redirectIncidents = `
 UNWIND $in.rows AS r
 MATCH (i:Incident {key: r[0]})
 MATCH (to:Incident {key: r[1]})
-MERGE (i)-[:REDIRECTS_TO]->(to)`
+MERGE (i)-[:REDIRECTS_TO]->(to)
+RETURN count(*)`
 
 func (t *tx) writeIncidents(ctx context.Context, w rules.Writes) error {
 	var put, redirect, gone []any
@@ -150,13 +159,13 @@ func (t *tx) writeIncidents(ctx context.Context, w rules.Writes) error {
 			redirect = append(redirect, []any{row[0], numberKey(t.tenant, i.Next.RedirectTo)})
 		}
 	}
-	if err := t.do(ctx, putIncidents, put); err != nil {
+	if err := t.do(ctx, "incidents", putIncidents, put); err != nil {
 		return err
 	}
-	if err := t.do(ctx, deleteIncidents, gone); err != nil {
+	if err := t.do(ctx, "incidents to delete", deleteIncidents, gone); err != nil {
 		return err
 	}
-	return t.do(ctx, redirectIncidents, redirect)
+	return t.do(ctx, "incidents that point to another", redirectIncidents, redirect)
 }
 
 func (t *tx) incidentRow(i *graph.Incident) ([]any, error) {
