@@ -73,7 +73,7 @@ func (c *commit) addBearers(to map[graph.ID]bool) error {
 
 // findFollowers finds the weak-only nodes that are now followed to another node than before, which is shown
 // of them. It starts from what newly bears a weak key or changed its node, and goes on from each node found
-// to the weaker ones that may be followed through it.
+// to the weaker ones that may be followed through it. What many need of the store is asked at once.
 func (c *commit) findFollowers() error {
 	w := followerWalk{c: c, before: NewSameness(c.base), now: NewSameness(c.now()), seen: map[graph.ID]bool{}}
 	if err := w.load(); err != nil {
@@ -95,8 +95,8 @@ func (c *commit) findFollowers() error {
 			return err
 		}
 	}
-	for ; len(w.queue) > 0; w.queue = w.queue[1:] {
-		if err := w.visit(w.queue[0]); err != nil {
+	for len(w.queue) > 0 {
+		if err := w.visit(w.next()); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,20 @@ func (w *followerWalk) load() error {
 	for _, a := range w.c.atoms {
 		all = append(all, weakerQueries(a.ID.Kind(), a.Bears, a.Facts.Keys[0].Rank())...)
 	}
-	return w.c.base.loadBearers(all)
+	_, err := w.c.loadBearers(all)
+	return err
+}
+
+// next takes what is queued and was not seen yet.
+func (w *followerWalk) next() (ids []graph.ID) {
+	for _, id := range w.queue {
+		if !w.seen[id] {
+			w.seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	w.queue = nil
+	return ids
 }
 
 // addWeaker queues the weak-only nodes that an atom may be the same as for sharing one of the keys.
@@ -136,20 +149,84 @@ func (w *followerWalk) addAllWeaker(id graph.ID) error {
 	return w.addWeaker(id, keys[0].Rank(), keys)
 }
 
-func (w *followerWalk) visit(id graph.ID) error {
-	if w.seen[id] {
-		return nil
-	}
-	w.seen[id] = true
-	was, err1 := w.before.Sole(id)
-	is, err2 := w.now.Sole(id)
-	if err := errors.Join(err1, err2); err != nil || was == is {
+// visit marks those that are followed to another node now, and queues the weaker ones at them.
+func (w *followerWalk) visit(ids []graph.ID) error {
+	if err := w.c.loadFollowed(ids); err != nil {
 		return err
 	}
-	if err := w.c.refollow(id); err != nil {
+	var changed []graph.ID
+	var weaker []BearerQuery
+	for _, id := range ids {
+		was, err1 := w.before.Sole(id)
+		is, err2 := w.now.Sole(id)
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		if was == is {
+			continue
+		}
+		if err := w.c.refollow(id); err != nil {
+			return err
+		}
+		changed = append(changed, id)
+		keys := w.c.subjects[id].facts().Keys
+		weaker = append(weaker, weakerQueries(id.Kind(), keys, keys[0].Rank())...)
+	}
+	if _, err := w.c.loadBearers(weaker); err != nil {
 		return err
 	}
-	return w.addAllWeaker(id)
+	for _, id := range changed {
+		if err := w.addAllWeaker(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadBearers asks ahead for who bears weak keys, with their homes.
+func (c *commit) loadBearers(all []BearerQuery) (found []Bearer, err error) {
+	if err := c.base.loadBearers(all); err != nil {
+		return nil, err
+	}
+	var homes []graph.ID
+	for _, q := range unique(all) {
+		for _, b := range c.base.bearers[q] {
+			found, homes = append(found, b), append(homes, b.Home)
+		}
+	}
+	_, err = c.subjectsOf(homes)
+	return found, err
+}
+
+// loadFollowed asks ahead for what tells whom weak-only nodes are followed to: those that bear their keys, and where
+// these are weak-only too, those that bear theirs, which are stronger each time.
+func (c *commit) loadFollowed(ids []graph.ID) error {
+	for seen := map[graph.ID]bool{}; len(ids) > 0; {
+		subjects, err := c.subjectsOf(ids)
+		if err != nil {
+			return err
+		}
+		var asked []BearerQuery
+		for _, s := range subjects {
+			for _, keys := range [][]graph.Key{s.was.Facts.Keys, s.facts().Keys} {
+				if len(keys) > 0 && keys[0].Strength() == graph.Weak {
+					asked = append(asked, bearerQueries(keys, 0, keys[0].Rank(), fewBearers)...)
+				}
+			}
+		}
+		found, err := c.loadBearers(asked)
+		if err != nil {
+			return err
+		}
+		ids = nil
+		for _, b := range found {
+			if weak, _ := graph.WeakRanks(b.Home.Kind()); b.Rank >= weak && !seen[b.Home] {
+				seen[b.Home] = true
+				ids = append(ids, b.Home)
+			}
+		}
+	}
+	return nil
 }
 
 // refollow marks a node that was there before as changed. A weak-only node has no other ids.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"slices"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -26,13 +27,16 @@ func newMemo(ctx context.Context, r Records, ids int) *memo {
 	}
 }
 
-// fill asks for what the memo does not have yet.
+// fill asks for what the memo does not have yet, each once.
 func fill[K comparable, V any](ctx context.Context, have map[K]V, want []K, ask func(context.Context, []K) ([]V, error)) error {
 	var missing []K
 	for _, k := range want {
 		if _, ok := have[k]; !ok {
 			missing = append(missing, k)
 		}
+	}
+	if len(missing) > 1 {
+		missing = unique(missing)
 	}
 	if len(missing) == 0 {
 		return nil
@@ -45,6 +49,16 @@ func fill[K comparable, V any](ctx context.Context, have map[K]V, want []K, ask 
 		have[k] = answers[i]
 	}
 	return nil
+}
+
+// unique leaves out what came before.
+func unique[K comparable](all []K) []K {
+	seen := make(map[K]bool, len(all))
+	return slices.DeleteFunc(all, func(k K) bool {
+		again := seen[k]
+		seen[k] = true
+		return again
+	})
 }
 
 // one answers a single question.

@@ -76,14 +76,15 @@ func (n nowNodes) Bearers(q BearerQuery) ([]Bearer, error) {
 	}
 	slices.SortFunc(all, func(a, b Bearer) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), a.Home.Compare(b.Home)) })
 	all = all[:min(len(all), q.Limit)]
-	for i := range all {
-		s, err := c.subject(all[i].Home)
-		if err != nil {
-			return nil, err
-		}
+	homes := make([]graph.ID, len(all))
+	for i, b := range all {
+		homes[i] = b.Home
+	}
+	subjects, err := c.subjectsOf(homes)
+	for i, s := range subjects {
 		all[i].Node = s.node
 	}
-	return all, nil
+	return all, err
 }
 
 // edge lists the sightings of one relation between home ids.
