@@ -43,7 +43,7 @@ func TestTwoReplicasOnOneDatabase(t *testing.T) {
 	atOne, atTwo := freeAddress(t), freeAddress(t)
 	one, two := replicated(t, database, cache, atOne), replicated(t, database, cache, atTwo)
 	clew(t, dir, "serve", "--dev", "--config", one).want(t, exitFailed, "clew migrate")
-	clew(t, dir, "migrate", "--config", one).want(t, 0, "to 1")
+	clew(t, dir, "migrate", "--config", one).want(t, 0, "to 2")
 	clew(t, dir, "migrate", "--config", one).want(t, 0, "is at version 2")
 	files := strings.Fields(clew(t, dir, "scenario", "files").want(t, 0).out)
 	a, b := start(t, dir, "serve", "--dev", "--config", one), start(t, dir, "serve", "--dev", "--config", two)
