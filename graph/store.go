@@ -24,7 +24,8 @@ type Reader interface {
 	// Lookup returns, for each key, the canonical ids of the nodes that bear it, in order; several for a
 	// weak or contested key, at most MaxLookup.
 	Lookup(ctx context.Context, v View, keys []Key) ([][]ID, error)
-	// Edges yields the edges at the nodes, or all; see EdgeQuery. It stops after the first error.
+	// Edges yields the edges at the nodes, or all; see EdgeQuery. It stops after the first error. At more than
+	// SnapshotNodes nodes it may be several snapshots, one behind the other.
 	Edges(ctx context.Context, v View, q EdgeQuery) iter.Seq2[Edge, error]
 	// Alerts returns a page of alerts.
 	Alerts(ctx context.Context, v View, q AlertQuery) (AlertPage, error)
@@ -57,6 +58,9 @@ type Store interface {
 	// Close releases the store. Later calls return ErrClosed; closing twice is harmless.
 	Close() error
 }
+
+// SnapshotNodes is the number of nodes whose edges every store gives as of one moment.
+const SnapshotNodes = 1000
 
 // MaxLookup bounds the ids that Lookup returns for one key.
 const MaxLookup = 100

@@ -87,12 +87,12 @@ func (s *Store) Lookup(ctx context.Context, v graph.View, keys []graph.Key) (out
 	return out, err
 }
 
-// Edges implements graph.Reader. Up to edgeChunk nodes are one snapshot; a scan of all edges, and more nodes, may
-// show what is committed while the iteration runs.
+// Edges implements graph.Reader. Up to edgeChunk nodes that are asked about, and edgePage of a scan, are one snapshot;
+// between them there may be commits.
 func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	if q.Nodes == nil {
 		return rules.Stream(func(yield func(graph.Edge, error) bool) error {
-			return s.beside(ctx, v, func(r *reader) error { return r.allEdges(q, yield) })
+			return allEdges(func(answer func(*reader) error) error { return s.read(ctx, v, answer) }, q, yield)
 		})
 	}
 	return rules.Stream(func(yield func(graph.Edge, error) bool) error {

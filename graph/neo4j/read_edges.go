@@ -12,7 +12,7 @@ import (
 
 const (
 	// edgeChunk bounds the nodes whose edges one statement reads.
-	edgeChunk = 1000
+	edgeChunk = graph.SnapshotNodes
 	// edgePage is the number of nodes that a scan of all edges takes at a time.
 	edgePage = 2000
 )
@@ -115,21 +115,26 @@ func (r *reader) derived(q graph.EdgeQuery) (out []graph.Edge, err error) {
 	return slices.Concat(edges...), err
 }
 
-// allEdges yields the observed edges node by node.
-func (r *reader) allEdges(q graph.EdgeQuery, yield func(graph.Edge, error) bool) error {
-	types := typesOf(q.Kinds)
-	if len(types) == 0 {
-		return r.ctx.Err()
-	}
-	cypher := sightingsAt(nodesInOrder, types, graph.Out)
-	for after := r.key(graph.ID{}); ; {
-		params := map[string]any{"after": after, "end": tk(r.tenant, "g"), "limit": edgePage}
-		found, err := r.joined(cypher, params, q)
+// allEdges yields the observed edges node by node. Each page is an answer that ask gets.
+func allEdges(ask func(answer func(*reader) error) error, q graph.EdgeQuery, yield func(graph.Edge, error) bool) error {
+	for after := (graph.ID{}); ; {
+		var found edgesFound
+		err := ask(func(r *reader) (err error) { found, err = r.edgesBehind(after, q); return err })
 		if err != nil || !yieldAll(found.edges, yield) || found.nodes < edgePage {
 			return err
 		}
-		after = r.key(found.last)
+		after = found.last
 	}
+}
+
+// edgesBehind reads a page of the observed edges, those of the nodes behind one.
+func (r *reader) edgesBehind(after graph.ID, q graph.EdgeQuery) (edgesFound, error) {
+	types := typesOf(q.Kinds)
+	if len(types) == 0 {
+		return edgesFound{}, r.ctx.Err()
+	}
+	params := map[string]any{"after": r.key(after), "end": tk(r.tenant, "g"), "limit": edgePage}
+	return r.joined(sightingsAt(nodesInOrder, types, graph.Out), params, q)
 }
 
 // edgesFound are the edges that one statement gave, in order of the nodes asked about.

@@ -54,7 +54,7 @@ func (s staged) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter
 			return err
 		}
 		if q.Nodes == nil {
-			return r.allEdges(q, yield)
+			return allEdges(func(answer func(*reader) error) error { return answer(r) }, q, yield)
 		}
 		found, err := r.edges(q)
 		if err == nil {

@@ -37,7 +37,7 @@ func calls() []call {
 	evidence := append(seq(0, 250, func(i int) graph.ID { return user(i).ID() }), seq(0, 50, func(i int) graph.ID { return device(i).ID() })...)
 	hosts := seq(0, 1000, func(i int) graph.ID { return host(i).ID() })
 	collect := func(r *reader, q graph.EdgeQuery) (out []graph.Edge, err error) {
-		err = r.allEdges(q, func(e graph.Edge, err error) bool { out = append(out, e); return true })
+		err = allEdges(func(answer func(*reader) error) error { return answer(r) }, q, func(e graph.Edge, err error) bool { out = append(out, e); return true })
 		return out, err
 	}
 	alerts := func(q graph.AlertQuery) func(r *reader) (any, error) {
