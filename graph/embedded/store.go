@@ -23,7 +23,7 @@ import (
 const DefaultKeepChanges = 10_000
 
 // DefaultCacheBytes is the size of the cache of decompressed blocks.
-const DefaultCacheBytes = 64 << 20
+const DefaultCacheBytes = 256 << 20
 
 // defaultMemTableBytes is what gathers in memory before it goes to a file, beside the log that has it already. What
 // is seen again and again is replaced there, and written out once.

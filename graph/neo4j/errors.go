@@ -40,6 +40,7 @@ func again(err error) bool {
 func ours(err error) bool {
 	for _, known := range []error{
 		graph.ErrInvalid, graph.ErrConflict, graph.ErrNotFound, graph.ErrClosed, graph.ErrVersion, graph.ErrTooOld, graph.ErrBatchTooLarge,
+		graph.ErrImporting,
 	} {
 		if errors.Is(err, known) {
 			return true

@@ -64,7 +64,7 @@ func Fields() []Field {
 			func(c *Config) value {
 				return orWord{pathValue(&c.Store.Embedded.Dir, "directory"), []string{""}}
 			}, forEmbedded},
-		{"store.embedded.cacheBytes", "64MiB", "Memory for decompressed blocks.", false,
+		{"store.embedded.cacheBytes", "256MiB", "Memory for decompressed blocks.", false,
 			func(c *Config) value { return sizeValue{&c.Store.Embedded.CacheBytes, mib, tib} }, forEmbedded},
 		{"store.embedded.keepChanges", "10000", "How many of a tenant's newest changes are kept for those who follow them.", false,
 			func(c *Config) value { return numberValue{&c.Store.Embedded.KeepChanges, 100, 10_000_000} }, forEmbedded},
