@@ -48,7 +48,7 @@ func problemsOf(t testing.TB, o Options) []string {
 func TestWithoutAnythingTheDefaultsHold(t *testing.T) {
 	c := mustLoad(t, Options{Environ: []string{}}).Config
 	if c.Listen != "127.0.0.1:8080" || c.Store.Kind != StoreEmbedded || c.Cache.Kind != CacheMemory || c.Metrics.Listen != "" ||
-		c.Store.Embedded.CacheBytes != 64<<20 || c.Retention.Incidents != 0 || c.Retention.Interval != time.Hour {
+		c.Store.Embedded.CacheBytes != 256<<20 || c.Retention.Incidents != 0 || c.Retention.Interval != time.Hour {
 		t.Errorf("%+v", c)
 	}
 	if got := c.EmbeddedDir(); got != filepath.Join("clew-data", "graph") {
