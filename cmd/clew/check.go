@@ -22,8 +22,9 @@ type checkOptions struct {
 
 // whatToDo is told where a store has problems.
 const whatToDo = "What to do: keep the directory as it is. Restore the last sound backup into a new one ('clew restore'), and check it;\n" +
-	"or try 'clew export', which fails where it meets damage, and import what it wrote into a new store. A damaged file\n" +
-	"means a failing disk or memory; problems without one are an error of this program: please report them."
+	"or save the tenants that need nothing of what is damaged ('clew export --salvage'; it fails where it meets damage)\n" +
+	"and import them into a new store. A damaged file means a failing disk or memory; problems without one are an error\n" +
+	"of this program: please report them."
 
 func checkCommand(s streams) *cobra.Command {
 	var o checkOptions

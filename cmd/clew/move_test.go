@@ -62,3 +62,40 @@ func TestMovingNeedsWhatIsThere(t *testing.T) {
 	clew(t, dir, "import", "file", "--abandon", "--data", "x").want(t, exitUsage, "either a file or --abandon")
 	clew(t, dir, "import", "nowhere", "--data", "x").want(t, exitFailed, "there is no file nowhere")
 }
+
+// Of a store with a damaged file the tenants that need nothing of it can be saved; no other is saved in part.
+func TestASoundTenantOfADamagedStoreIsSaved(t *testing.T) {
+	dir := t.TempDir()
+	imported(t, dir, "--data", "store")
+	clew(t, dir, "export", "a.json", "--data", "store").want(t, 0)
+	clew(t, dir, "backup", "b.tar", "--data", "store").want(t, 0) // and what the log has is in a table
+	tables, err := filepath.Glob(filepath.Join(dir, "store", "pebble", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("no tables (%v)", err)
+	}
+	clew(t, dir, "import", "a.json", "--data", "store", "--tenant", "other").want(t, 0)
+	text, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(text[20:], "nonsense")
+	if err := os.WriteFile(tables[0], text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clew(t, dir, "export", "half.json", "--data", "store", "--salvage").want(t, exitFailed, "exporting")
+	if _, err := os.Stat(filepath.Join(dir, "half.json")); err == nil {
+		t.Error("half a tenant was saved")
+	}
+	clew(t, dir, "export", "saved.json", "--data", "store", "--tenant", "other", "--salvage").want(t, 0, "content ")
+	records := func(file string) string {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, records, _ := strings.Cut(string(text), "\n")
+		return records
+	}
+	if records("saved.json") != records("a.json") {
+		t.Error("what was saved is not what there was")
+	}
+}
