@@ -82,7 +82,7 @@ func TestASoundTenantOfADamagedStoreIsSaved(t *testing.T) {
 	if err := os.WriteFile(tables[0], text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	clew(t, dir, "export", "half.json", "--data", "store", "--salvage").want(t, exitFailed, "exporting")
+	clew(t, dir, "export", "half.json", "--data", "store", "--salvage").want(t, exitFailed, "exporting: the store is damaged: pebble/"+filepath.Base(tables[0])+": ", "restore the last backup")
 	if _, err := os.Stat(filepath.Join(dir, "half.json")); err == nil {
 		t.Error("half a tenant was saved")
 	}

@@ -96,8 +96,24 @@ func (s *Store) corrupted(i pebble.DataCorruptionInfo) {
 		return
 	}
 	s.options.Log("corruption: %v", i)
-	s.failure.set(fmt.Errorf("corruption of %s: %s", i.Path, oneLine(i.Details)))
+	s.failure.set(lostFile(s.fileOf(i.Path), oneLine(i.Details)))
 	time.Sleep(time.Duration(min(s.corruptions.Add(1), 1000)) * 10 * time.Millisecond)
+}
+
+// damaged says in one line which file a read found damaged, and what helps.
+func (s *Store) damaged(err error) error {
+	if d := pebble.ExtractDataCorruptionInfo(err); d != nil {
+		return lostFile(s.fileOf(d.Path), oneLine(d.Details))
+	}
+	return err
+}
+
+// fileOf is a file's path in the store's directory.
+func (s *Store) fileOf(path string) string {
+	if rel, err := filepath.Rel(s.dir, path); err == nil {
+		return filepath.ToSlash(rel)
+	}
+	return path
 }
 
 // tableNames are what a report calls the tables; another letter is none of this format's.
@@ -148,10 +164,7 @@ func (c *checker) fault(p Problem, err error) error {
 	p.Text = err.Error()
 	if d := pebble.ExtractDataCorruptionInfo(err); d != nil {
 		c.damage++
-		p.File = d.Path
-		if rel, err := filepath.Rel(c.store.dir, d.Path); err == nil {
-			p.File = filepath.ToSlash(rel)
-		}
+		p.File = c.store.fileOf(d.Path)
 		place := fmt.Sprintf("%s\x00%s\x00%s", p.Tenant, p.Table, p.File)
 		if c.named[place] {
 			return nil

@@ -20,7 +20,7 @@ func (s *Store) read(ctx context.Context, v graph.View, answer func(view) error)
 	}
 	defer s.leave()
 	snapshot := s.db.NewSnapshot()
-	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	defer func() { err = errors.Join(s.damaged(err), snapshot.Close()) }()
 	if err := s.durable(ctx, v.Tenant); err != nil {
 		return err
 	}
