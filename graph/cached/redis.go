@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -164,7 +165,7 @@ func (r *redisTier) guarded(ctx context.Context, op string, b circuitbreaker.Cir
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.Timeout)
 	defer cancel()
-	err := command(limited)
+	err := unbroken(limited, command)
 	switch {
 	case err == nil:
 		b.RecordSuccess()
@@ -178,10 +179,23 @@ func (r *redisTier) guarded(ctx context.Context, op string, b circuitbreaker.Cir
 	return err
 }
 
+// unbroken runs a command. What a server says about the length of an answer the client believes: a lie that is too
+// great to be made room for is an error like others.
+func unbroken(ctx context.Context, command func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, p)
+		}
+	}()
+	return command(ctx)
+}
+
 func reasonOf(err error) string {
 	var refused redis.Error
 	var network net.Error
 	switch {
+	case errors.Is(err, errDamaged):
+		return failDamaged
 	case errors.As(err, &refused):
 		return failRefused
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():

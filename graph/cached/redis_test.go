@@ -1,9 +1,13 @@
 package cached
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -280,6 +284,85 @@ func TestAWrongPasswordIsAsGoodAsNoRedis(t *testing.T) {
 	if p.m1.sum(t, "clew.cache.redis.failures", "reason", "refused") == 0 {
 		t.Error("nothing was refused")
 	}
+}
+
+// A server that says a length nobody has room for: the client would panic, in the caller's goroutine or in one of ours.
+func TestARedisThatLiesAboutLengthsIsLeftAlone(t *testing.T) {
+	for _, lying := range []string{"GETRANGE", "SET"} {
+		t.Run(lying, func(t *testing.T) {
+			p := newPair(t, realserver.RedisOptions{}, func(o *Options) { o.Redis.Connect.Addrs[0] = liar(t, lying) })
+			want := readOne(t, p.store, view, 1)
+			for range 20 {
+				same(t, "the answer", want, readOne(t, p.one, view, 1))
+			}
+			eventually(t, "a failure that was counted", func() bool { return p.m1.sum(t, "clew.cache.redis.failures") > 0 })
+		})
+	}
+}
+
+// liar is a server that answers one command with a length beyond all bounds, and others as one that has nothing.
+func liar(t *testing.T, command string) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go lie(conn, command)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func lie(conn net.Conn, command string) {
+	defer conn.Close()
+	for in := bufio.NewReader(conn); ; {
+		n, err := lineNumber(in)
+		if err != nil {
+			return
+		}
+		name := ""
+		for i := range n {
+			size, err := lineNumber(in)
+			if err != nil {
+				return
+			}
+			text := make([]byte, size+2)
+			if _, err := io.ReadFull(in, text); err != nil {
+				return
+			}
+			if i == 0 {
+				name = strings.ToUpper(string(text[:size]))
+			}
+		}
+		answer := "$0\r\n\r\n"
+		switch name {
+		case command:
+			answer = "$9223372036854775800\r\n"
+		case "HELLO":
+			answer = "-ERR unknown command\r\n"
+		case "SET":
+			answer = "+OK\r\n"
+		}
+		if _, err := io.WriteString(conn, answer); err != nil {
+			return
+		}
+	}
+}
+
+// lineNumber reads a line of a sign and a number.
+func lineNumber(in *bufio.Reader) (int, error) {
+	line, err := in.ReadString('\n')
+	if err != nil || len(line) < 2 {
+		return 0, errors.New("no line")
+	}
+	return strconv.Atoi(strings.TrimSpace(line[1:]))
 }
 
 func TestNoMoreIsFetchedThanAValueCanHave(t *testing.T) {
