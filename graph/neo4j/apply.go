@@ -64,7 +64,7 @@ func (s *Store) apply(ctx context.Context, id graph.TenantID, mine *tenant, b ru
 		}
 		var err error
 		receipt, wrote, err = rules.Commit(ctx, t, id, b, rules.Settings{
-			Wall: t.wall, KeepChanges: s.options.KeepChanges, Memory: mine.remembered(t.seq),
+			Wall: t.wall, KeepChanges: s.options.KeepChanges, Memory: mine.remembered(t.wrote),
 		})
 		if err != nil || !wrote {
 			return false, err
@@ -77,7 +77,7 @@ func (s *Store) apply(ctx context.Context, id graph.TenantID, mine *tenant, b ru
 	})
 	if err == nil && wrote {
 		mine.memory.Committed()
-		mine.memorySeq = now.seq
+		mine.memoryOf = now.seq
 	}
 	return receipt, now, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/rules"
@@ -40,7 +41,7 @@ func (s *Store) read(ctx context.Context, v graph.View, answer func(r *reader) e
 		return err
 	}
 	defer s.leave()
-	at, err := s.settled(ctx, v)
+	at, err := s.settled(ctx, v, s.options.MaxStale)
 	for attempt := 1; err == nil; attempt++ {
 		said := answer(s.readerAt(ctx, v.Tenant, at))
 		if said != nil && !errors.Is(said, errDamaged) {
@@ -108,13 +109,13 @@ func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter
 	})
 }
 
-// beside calls answer once: it may show what is committed while it runs.
-func (s *Store) beside(ctx context.Context, v graph.View, answer func(r *reader) error) error {
+// beside calls answer once, from a position that may be so old: it may show what is committed while it runs.
+func (s *Store) beside(ctx context.Context, v graph.View, stale time.Duration, answer func(r *reader) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
-	at, err := s.settled(ctx, v)
+	at, err := s.settled(ctx, v, stale)
 	if err != nil {
 		return err
 	}
@@ -162,14 +163,15 @@ func (s *Store) Documents(ctx context.Context, v graph.View, q graph.DocumentQue
 
 // Position implements graph.Reader.
 func (s *Store) Position(ctx context.Context, v graph.View) (out graph.Position, err error) {
-	err = s.beside(ctx, v, func(r *reader) error { out = r.at.row.Position; return nil })
+	err = s.beside(ctx, v, s.options.MaxStale, func(r *reader) error { out = r.at.row.Position; return nil })
 	return out, err
 }
 
-// Changes implements graph.Store. The newest Options.KeepChanges are kept.
+// Changes implements graph.Store. The newest Options.KeepChanges are kept. It is never stale: who asks follows, and
+// judges by the answer how far behind it is.
 func (s *Store) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
 	return rules.Stream(func(yield func(graph.Change, error) bool) error {
-		return s.beside(ctx, v, func(r *reader) error { return r.changes(since, yield) })
+		return s.beside(ctx, v, 0, func(r *reader) error { return r.changes(since, yield) })
 	})
 }
 

@@ -85,7 +85,7 @@ func bigTenant(t testing.TB) big {
 
 func (b big) reader(t testing.TB) (*reader, *counting) {
 	t.Helper()
-	at, err := b.store.settled(context.Background(), b.view)
+	at, err := b.store.settled(context.Background(), b.view, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

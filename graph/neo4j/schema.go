@@ -26,7 +26,7 @@ import (
 //	(:Incident)-[:REDIRECTS_TO]->(:Incident)
 //	(:Document {key, tenant, collection, name, revision, value})
 //	(:Change {key, tenant, revision, blob}), (:BatchKey {key, tenant, name, revision})
-//	(:Tenant {key, revision, clock, alerts, entities, edges, incidents, next, trimmed, loading, importer, seq, lock})
+//	(:Tenant {key, revision, clock, alerts, entities, edges, incidents, next, trimmed, loading, importer, seq, wrote, lock})
 //	    seq grows by one with every write; lock is set to 0 by whoever takes the node's lock
 //	(:Gate {key, lock})                   what a commit shuts while it is applied; see settle.go
 //	(:Commit {key, seq, token, receipt})  the newest commits, to tell what became of one whose answer was lost
@@ -100,7 +100,8 @@ func newer(have int) error {
 
 // Migrate brings the schema of the database to the version of this program, and makes it where there is none.
 // It says from which version to which; both are the same where there was nothing to do. It can be run again
-// after it was interrupted, and by several processes at once. Stores that are open go on meanwhile. Errors are
+// after it was interrupted, and by several processes at once. Stores of this version that are open go
+// on meanwhile; those of an older one must be closed before: they would not write what the new one needs. Errors are
 // those of Open, without those of an older schema.
 func Migrate(ctx context.Context, o Options) (from, to int, err error) {
 	s, err := connect(o)

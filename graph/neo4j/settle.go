@@ -92,9 +92,12 @@ func (s *Store) settle(ctx context.Context, id graph.TenantID) (settled, error) 
 	}
 }
 
-// ask answers the question.
+// ask answers the question, for whoever waits for it, until the store closes.
 func (s *Store) ask(ctx context.Context, id graph.TenantID, t *tenant, q *settling) {
 	defer close(q.done)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.open, cancel)()
 	t.asking.Lock()
 	defer t.asking.Unlock()
 	t.mu.Lock()
@@ -135,14 +138,14 @@ func (t *tenant) learn(now settled) settled {
 	return t.known
 }
 
-// settled gives the position that a read may show: not older than Options.MaxStale, and not before v.AtLeast,
-// for which it waits until ctx ends.
-func (s *Store) settled(ctx context.Context, v graph.View) (settled, error) {
+// settled gives the position that a read may show: not older than that, and not before v.AtLeast, for which it waits
+// until ctx ends.
+func (s *Store) settled(ctx context.Context, v graph.View, stale time.Duration) (settled, error) {
 	t := s.tenant(v.Tenant)
 	t.mu.Lock()
 	known := t.known
 	t.mu.Unlock()
-	fresh := !known.asked.IsZero() && s.options.MaxStale > 0 && time.Since(known.asked) < s.options.MaxStale
+	fresh := !known.asked.IsZero() && time.Since(known.asked) < stale
 	if fresh && !known.row.Loading && known.row.Revision >= v.AtLeast {
 		return known, nil
 	}
@@ -203,7 +206,7 @@ const setClock = closeGate + `
 MATCH (t:Tenant {key: $in.key})
 SET t.clock = $in.clock, t.seq = $in.seq`
 
-// moveClock is the small commit of bind.
+// moveClock is the small commit of bind. It leaves t.wrote as it is: nothing that a writer remembers changes.
 func (s *Store) moveClock(ctx context.Context, id graph.TenantID, t *tenant, want graph.Tick) (bound graph.Tick, err error) {
 	if err := t.takeTurn(ctx); err != nil {
 		return 0, err
@@ -221,7 +224,6 @@ func (s *Store) moveClock(ctx context.Context, id graph.TenantID, t *tenant, wan
 		if bound, clock = graph.BoundClock(s.options.Clock(), now.row.Clock, want); clock == now.row.Clock {
 			return false, nil
 		}
-		t.remembered(now.seq)
 		now.row.Clock, now.seq = clock, now.seq+1
 		in := map[string]any{"key": tk(id, ""), "clock": int64(clock), "seq": now.seq}
 		_, err = run.query(ctx, setClock, map[string]any{"in": in})
@@ -229,9 +231,6 @@ func (s *Store) moveClock(ctx context.Context, id graph.TenantID, t *tenant, wan
 	})
 	if err != nil {
 		return 0, err
-	}
-	if t.memorySeq == now.seq-1 {
-		t.memorySeq = now.seq // the clock alone is not what is remembered
 	}
 	t.learn(now)
 	return bound, nil

@@ -229,6 +229,90 @@ func TestACancelledApplyThatWaitsForTheLockWritesNothing(t *testing.T) {
 	}
 }
 
+// A bounded read of one process that waits while another commits, and finds the clock moved by that: what the first
+// process remembers was before the commit and must not be taken for what is after it.
+func TestABoundedReadKeepsNoOldMemory(t *testing.T) {
+	o, tenant, ctx := migrated(t), tenantOfTest(t), context.Background()
+	one, two := open(t, o), open(t, o)
+	mustApply(t, one, tenant, alertNamed("1")) // of a new tenant all is remembered
+	before := graph.TickOf(time.Now())
+	deciding, goOn, done := make(chan bool), make(chan bool), make(chan error, 2)
+	b := logons(0, 20)
+	b.Alerts, b.Entities = alertNamed("2").Alerts, append(b.Entities, alertNamed("2").Entities...)
+	decided := b
+	decided.Decide = decide(func() []graph.IncidentChange {
+		deciding <- true
+		<-goOn
+		return []graph.IncidentChange{{Facts: &graph.IncidentFacts{DisplayName: "one"}, Alerts: []graph.ID{b.Alerts[0].ID()}}}
+	})
+	go func() {
+		_, err := two.Apply(ctx, tenant, decided)
+		done <- err
+	}()
+	<-deciding
+	go func() {
+		_, err := one.Alerts(ctx, graph.View{Tenant: tenant}, graph.AlertQuery{Paging: graph.Paging{Updated: graph.TickRange{Before: before}}})
+		done <- err
+	}()
+	awaitBlocked(t, one, "SET t.lock", done)
+	close(goOn)
+	if err := errors.Join(<-done, <-done); err != nil {
+		t.Fatal(err)
+	}
+	at := func() graph.Position {
+		p, err := one.Position(ctx, graph.View{Tenant: tenant, AtLeast: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	want := at()
+	if r := mustApply(t, one, tenant, b); r.NewEdges+r.NewEntities+r.NewAlerts > 0 || at() != want {
+		t.Errorf("what the other process committed is new again: %+v, at %+v, want %+v", r, at(), want)
+	}
+}
+
+// A moved clock is a write, but not of anything that is remembered.
+func TestAMovedClockForgetsNothing(t *testing.T) {
+	o, tenant, ctx := migrated(t), tenantOfTest(t), context.Background()
+	one, two := open(t, o), open(t, o)
+	mustApply(t, one, tenant, alertNamed("1"))
+	before := graph.TickOf(time.Now())
+	if _, err := two.Alerts(ctx, graph.View{Tenant: tenant}, graph.AlertQuery{Paging: graph.Paging{Updated: graph.TickRange{Before: before}}}); err != nil {
+		t.Fatal(err)
+	}
+	mustApply(t, one, tenant, alertNamed("2"))
+	if !one.tenant(tenant).memory.Complete() {
+		t.Error("a read of another process made a writer forget what exists")
+	}
+	mustApply(t, two, tenant, alertNamed("3"))
+	mustApply(t, one, tenant, alertNamed("4"))
+	if one.tenant(tenant).memory.Complete() {
+		t.Error("a commit of another process made a writer forget nothing")
+	}
+}
+
+// Followers judge by Changes how far behind they are.
+func TestChangesAreNeverStale(t *testing.T) {
+	o, tenant, ctx := migrated(t), tenantOfTest(t), context.Background()
+	o.MaxStale = time.Hour
+	one, two := open(t, o), open(t, o)
+	v := graph.View{Tenant: tenant}
+	for n := range graph.Revision(3) {
+		mustApply(t, one, tenant, alertNamed(fmt.Sprint(n)))
+		var last graph.Revision
+		for c, err := range two.Changes(ctx, v, n) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = c.Revision
+		}
+		if last != n+1 {
+			t.Errorf("after revision %d the changes end with %d", n+1, last)
+		}
+	}
+}
+
 // Two processes write, a third one pulls.
 func TestWhoeverPullsByTickOrRevisionLosesNothingWhileTwoStoresWrite(t *testing.T) {
 	const each = 12

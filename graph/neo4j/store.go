@@ -159,9 +159,9 @@ func (s *Store) leave() { s.inFlight.Done() }
 // tenant is what is kept in memory of one tenant.
 type tenant struct {
 	turn chan struct{} // holds one token; who has it writes
-	// memory answers for the database as it was after write number memorySeq; whoever has the turn uses it.
-	memory    *rules.Memory
-	memorySeq int64
+	// memory answers for the database as the commit numbered memoryOf left it; whoever has the turn uses it.
+	memory   *rules.Memory
+	memoryOf int64
 
 	asking sync.Mutex // held while the settled position is asked for
 
@@ -193,10 +193,10 @@ func (t *tenant) takeTurn(ctx context.Context) error {
 }
 
 // remembered is the memory, emptied where somebody else wrote since.
-func (t *tenant) remembered(seq int64) *rules.Memory {
-	if t.memorySeq != seq {
+func (t *tenant) remembered(wrote int64) *rules.Memory {
+	if t.memoryOf != wrote {
 		t.memory.Forget()
-		t.memorySeq = seq
+		t.memoryOf = wrote
 	}
 	return t.memory
 }
