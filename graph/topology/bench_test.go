@@ -13,7 +13,9 @@ import (
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/embedded"
 	"github.com/clew-security/clew/graph/graphtest"
+	"github.com/clew-security/clew/graph/neo4j"
 	"github.com/clew-security/clew/graph/traverse"
+	"github.com/clew-security/clew/internal/realserver"
 )
 
 const heldEdges = 100_000
@@ -141,13 +143,44 @@ func BenchmarkView(b *testing.B) {
 	<-wrote
 }
 
-// BenchmarkTwoReplicas writes 1,000 edges a second for five seconds to a real directory that holds 100,000,
-// and tells how long after a commit two followers show it by themselves, and how long a view waits that asks
-// for the commit at once.
+// BenchmarkTwoReplicas writes 1,000 edges a second for ten seconds to a store that holds 100,000, the embedded one on
+// a real directory or Neo4j, and tells how long after a commit two followers show it by themselves, and how long a view
+// waits that asks for the commit at once. On Neo4j the writer and the followers are as processes apart.
 func BenchmarkTwoReplicas(b *testing.B) {
-	s := estate(b, vfs.Default, b.TempDir())
+	for name, open := range map[string]func(*testing.B) []graph.Store{"embedded": onDirectory, "neo4j": onServer} {
+		b.Run(name, func(b *testing.B) {
+			stores := open(b)
+			for i := range heldEdges / 1000 {
+				apply(b, stores[0], someLogons(b, i, 1000))
+			}
+			twoReplicas(b, stores[0], stores[1:])
+		})
+	}
+}
+
+func onDirectory(b *testing.B) []graph.Store {
+	s := must(embedded.Open(b.TempDir(), embedded.Options{}))(b)
+	b.Cleanup(func() { s.Close() })
+	return []graph.Store{s, s, s}
+}
+
+func onServer(b *testing.B) (all []graph.Store) {
+	server := realserver.Neo4j(b, realserver.Neo4jOptions{})
+	o := neo4j.Options{URI: server.URL, User: server.User, Password: server.Password}
+	if _, _, err := neo4j.Migrate(context.Background(), o); err != nil {
+		b.Fatal(err)
+	}
+	for range 3 {
+		s := must(neo4j.Open(context.Background(), o))(b)
+		b.Cleanup(func() { s.Close() })
+		all = append(all, s)
+	}
+	return all
+}
+
+func twoReplicas(b *testing.B, writer graph.Store, sources []graph.Store) {
 	var followers []*Topology[traverse.Description]
-	for range 2 {
+	for _, s := range sources {
 		f := must(Follow(context.Background(), Source(s), graphtest.Tenant, Options[traverse.Description]{Describe: describe}))(b)
 		defer f.Close()
 		must(f.View(context.Background(), 0))(b)
@@ -157,16 +190,16 @@ func BenchmarkTwoReplicas(b *testing.B) {
 	for _, asks := range []bool{false, true} {
 		b.Run(map[bool]string{false: "by itself", true: "asked for"}[asks], func(b *testing.B) {
 			for b.Loop() {
-				report(b, lags(b, s, followers, asks, batch))
+				report(b, lags(b, writer, followers, asks, batch))
 				batch += 10_000
 			}
 		})
 	}
 }
 
-// lags writes batches of 25 edges, numbered from the first, and times when each is shown.
+// lags writes batches of 100 edges, numbered from the first, and times when each is shown.
 func lags(b *testing.B, s graph.Store, followers []*Topology[traverse.Description], asks bool, first int) (all []time.Duration) {
-	const edges, every, of = 25, 25 * time.Millisecond, 200
+	const edges, every, of = 100, 100 * time.Millisecond, 100
 	shown := make(chan time.Duration)
 	begin := time.Now()
 	for i := range of {
