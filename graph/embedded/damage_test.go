@@ -151,6 +151,9 @@ func TestAStoreThatLostFilesIsNotBegunAnew(t *testing.T) {
 					if r := check(t, s); r.Problems == 0 || !strings.Contains(fmt.Sprint(r.First), c.says) {
 						t.Errorf("the check says %v", r.First)
 					}
+					if !strings.Contains(fmt.Sprint(s.Found()), c.says) {
+						t.Errorf("it found %v", s.Found())
+					}
 					closeStore(t, s)
 				} else if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") || errors.Is(err, graph.ErrVersion) {
 					t.Fatalf("error is %v", err)
@@ -180,6 +183,9 @@ func TestSalvageLeavesTheDirectoryAsItIs(t *testing.T) {
 	before := filesOf(t, crashed, "store")
 	s = openAt(t, Options{FS: crashed, Salvage: true})
 	expectSound(t, s)
+	if len(s.Found()) > 0 {
+		t.Errorf("it found %v", s.Found())
+	}
 	if got := contentOf(t, s, graphtest.Tenant); got != want {
 		t.Errorf("it shows %s, was %s", got, want)
 	}

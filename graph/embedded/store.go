@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -365,6 +366,10 @@ func (s *Store) apart(work func() error) error {
 // Upgraded says, for the user, what Open did where the directory had an older format: which, and where the store
 // as it was is kept. Empty where it had not.
 func (s *Store) Upgraded() string { return s.upgraded }
+
+// Found returns what Open passed over because of Options.Salvage: the files that are missing or damaged. Empty
+// otherwise.
+func (s *Store) Found() []Problem { return slices.Clone(s.found) }
 
 // Ready implements graph.Store.
 func (s *Store) Ready(ctx context.Context) error {
