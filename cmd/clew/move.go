@@ -15,6 +15,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/archive"
+	"github.com/clew-security/clew/graph/embedded"
 )
 
 type moveOptions struct {
@@ -123,12 +124,25 @@ func runExport(ctx context.Context, s streams, o moveOptions, file string) (err 
 		_, err = writeWhole(file, o.force, func(w io.Writer) error { return writeCompressed(w, strings.HasSuffix(file, ".gz"), write) })
 	}
 	if errors.Is(err, graph.ErrNotFound) {
-		return fmt.Errorf("the store has nothing of tenant %q", o.tenant)
+		err = fmt.Errorf("the store has nothing of tenant %q", o.tenant)
+	} else if err != nil {
+		err = fmt.Errorf("exporting: %w", err)
+	} else {
+		err = tell(ctx, report, o.output, store, m)
 	}
-	if err != nil {
-		return fmt.Errorf("exporting: %w", err)
+	return errors.Join(err, passedOver(s.err, store))
+}
+
+// passedOver names what a store was opened without. What was exported of it may be less than there was.
+func passedOver(w io.Writer, store record) error {
+	e, ok := store.(*embedded.Store)
+	if !ok || len(e.Found()) == 0 {
+		return nil
 	}
-	return tell(ctx, report, o.output, store, m)
+	for _, p := range e.Found() {
+		fmt.Fprintf(w, "clew: damaged: %s\n", plain(p.String()))
+	}
+	return errors.New("files of the store are missing or damaged: what was exported may lack what they held")
 }
 
 func writeCompressed(f io.Writer, compress bool, write func(io.Writer) error) error {
@@ -143,7 +157,7 @@ func runImport(ctx context.Context, s streams, o moveOptions, named bool, file s
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
-	in, closeIn, err := openArchive(s.in, file)
+	in, closeIn, err := openArchive(ctx, s.in, file)
 	if err != nil {
 		return err
 	}
@@ -158,6 +172,9 @@ func runImport(ctx context.Context, s streams, o moveOptions, named bool, file s
 		m.Tenant = graph.TenantID(o.tenant)
 	}
 	if err := store.Import(ctx, m.Tenant, in.Records()); err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintf(s.err, "clew: the import of tenant %q was cut short: make it again, or give it up with 'clew import --abandon'\n", plain(string(m.Tenant)))
+		}
 		return fmt.Errorf("importing: %w", err)
 	}
 	m.Summary = in.Summary()
@@ -174,13 +191,18 @@ func runAbandon(ctx context.Context, s streams, o moveOptions) (err error) {
 	if errors.Is(err, graph.ErrConflict) {
 		return fmt.Errorf("the store has all of tenant %q: no import of it was cut short", o.tenant)
 	}
+	if err == nil && o.output == "text" {
+		_, err = fmt.Fprintf(s.out, "the store has nothing of tenant %q\n", plain(o.tenant))
+	}
 	return err
 }
 
 // openArchive opens an archive, compressed or not.
-func openArchive(stdin io.Reader, file string) (*archive.Reader, func(), error) {
+func openArchive(ctx context.Context, stdin io.Reader, file string) (*archive.Reader, func(), error) {
 	source, done := stdin, func() {}
-	if file != "-" {
+	if file == "-" {
+		source = patient(ctx, stdin)
+	} else {
 		f, err := os.Open(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, fmt.Errorf("there is no file %s", file)
@@ -199,6 +221,17 @@ func openArchive(stdin io.Reader, file string) (*archive.Reader, func(), error) 
 	}
 	done()
 	return nil, nil, fmt.Errorf("%s: %w", file, err)
+}
+
+// patient reads until ctx ends, whatever the source then waits for.
+func patient(ctx context.Context, source io.Reader) io.Reader {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, source)
+		in.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
+	return out
 }
 
 // uncompressed looks at the first bytes.

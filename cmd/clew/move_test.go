@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Whatever is wrong with the file or the names: an error that says what, and nothing is left of it.
@@ -98,4 +101,40 @@ func TestASoundTenantOfADamagedStoreIsSaved(t *testing.T) {
 	if records("saved.json") != records("a.json") {
 		t.Error("what was saved is not what there was")
 	}
+}
+
+// An interrupt ends an import whose source has nothing to say for now, and what is left of it can be given up.
+func TestAnInterruptEndsAnImportThatWaits(t *testing.T) {
+	dir := t.TempDir()
+	imported(t, dir, "--data", "store")
+	whole := clew(t, dir, "export", "-", "--data", "store").want(t, 0).out
+	c := exec.Command(binary, "import", "-", "--data", "other")
+	c.Dir = dir
+	var told bytes.Buffer
+	c.Stderr = &told
+	in, err := c.StdinPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err == nil {
+		_, err = io.WriteString(in, whole[:len(whole)/2])
+	}
+	for err == nil { // the import has begun
+		if _, err := os.Stat(filepath.Join(dir, "other", "CREATED")); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err == nil {
+		err = c.Process.Signal(os.Interrupt)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	if code := c.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("exit code %d: %s", code, &told)
+	}
+	clew(t, dir, "import", "--abandon", "--data", "other").want(t, 0, "nothing of tenant")
+	clew(t, dir, "check", "--data", "other").want(t, 0, "0 problems")
 }

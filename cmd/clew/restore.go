@@ -32,7 +32,9 @@ func runRestore(ctx context.Context, s streams, file, data string) error {
 		return usageError{errors.New("--data DIR is missing: where is the store to be made?")}
 	}
 	in := s.in
-	if file != "-" {
+	if file == "-" {
+		in = patient(ctx, in)
+	} else {
 		f, err := os.Open(file)
 		if err != nil {
 			return err
