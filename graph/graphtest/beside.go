@@ -16,13 +16,14 @@ const busyReaders = 2
 // checkBeside reads while others update: each answer is the one of some commit between the last that was acknowledged
 // before the call and the last that was begun before its end. Each kind of question has a run of its own.
 func checkBeside(t *testing.T, fresh func(TB) Subject) {
+	var overlapped atomic.Int64
 	for _, k := range busyKinds {
 		t.Run(k.name, func(t *testing.T) {
 			s := fresh(t).Open(t, NewClock().Now)
 			defer s.Close()
 			var all sync.WaitGroup
 			for _, h := range busyHistories() {
-				b := &busy{t: t, store: s, kind: k, busyHistory: h}
+				b := &busy{t: t, store: s, kind: k, busyHistory: h, overlapped: &overlapped}
 				all.Go(b.write)
 				for reader := range busyReaders {
 					all.Go(func() { b.read(reader) })
@@ -30,6 +31,9 @@ func checkBeside(t *testing.T, fresh func(TB) Subject) {
 			}
 			all.Wait()
 		})
+	}
+	if overlapped.Load() == 0 {
+		t.Error("no answer came while a commit was under way")
 	}
 }
 
@@ -84,8 +88,9 @@ type busy struct {
 	t     *testing.T
 	store graph.Store
 	kind  busyKind
-	// begun and acknowledged count batches.
+	// begun and acknowledged count batches, overlapped the answers beside which one was begun or not yet acknowledged.
 	begun, acknowledged atomic.Int64
+	overlapped          *atomic.Int64
 }
 
 func (b *busy) write() {
@@ -106,8 +111,12 @@ func (b *busy) read(reader int) {
 	for n := reader; ; n++ {
 		variant, before := n%busyVariants, b.acknowledged.Load()
 		got, err := b.kind.ask(b.store, b.view, variant)
+		after := b.begun.Load()
+		if after > before {
+			b.overlapped.Add(1)
+		}
 		if err == nil {
-			err = b.holds(variant, text(got), before, b.begun.Load())
+			err = b.holds(variant, text(got), before, after)
 		}
 		if err != nil {
 			b.t.Errorf("read %d of tenant %s: %v", n, b.view.Tenant, err)
