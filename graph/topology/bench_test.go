@@ -178,6 +178,9 @@ func onServer(b *testing.B) (all []graph.Store) {
 	return all
 }
 
+// warmUp is how many rounds are not measured: a server that has just been started answers several times as slowly.
+const warmUp = 3
+
 func twoReplicas(b *testing.B, writer graph.Store, sources []graph.Store) {
 	var followers []*Topology[traverse.Description]
 	for _, s := range sources {
@@ -187,6 +190,10 @@ func twoReplicas(b *testing.B, writer graph.Store, sources []graph.Store) {
 		followers = append(followers, f)
 	}
 	batch := 10_000
+	for range warmUp {
+		lags(b, writer, followers, false, batch)
+		batch += 10_000
+	}
 	for _, asks := range []bool{false, true} {
 		b.Run(map[bool]string{false: "by itself", true: "asked for"}[asks], func(b *testing.B) {
 			for b.Loop() {
