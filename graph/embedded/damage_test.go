@@ -7,11 +7,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"pgregory.net/rapid"
 
 	"github.com/clew-security/clew/graph"
@@ -441,4 +443,112 @@ func TestAnErrorOfTheEngineIsOneLine(t *testing.T) {
 	if text := err.Error(); text != "storage engine: what happened" || !strings.Contains(log, "and where") || !strings.Contains(log, "goroutine") {
 		t.Errorf("error is %q, the log has %q", text, log)
 	}
+}
+
+// manyLogs is what is left of a killed store none of whose logs was flushed.
+func manyLogs(t *testing.T) *vfs.MemFS {
+	t.Helper()
+	mem, release := vfs.NewCrashableMem(), make(chan struct{})
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			<-release
+		}
+		return nil
+	}))
+	s := openAt(t, Options{FS: fs, memTableBytes: smallFiles})
+	for n := 0; len(engineFiles(t, mem, "", ".log")) < 4; n++ {
+		b := graph.Batch{Documents: []graph.Document{{
+			DocumentKey: graph.DocumentKey{Collection: "padding", Key: fmt.Sprint(n)}, Value: []byte(fmt.Sprintf(`"%010000d"`, n)),
+		}}}
+		if _, err := s.Apply(t.Context(), graphtest.Tenant, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	killed := mem.CrashClone(vfs.CrashCloneCfg{})
+	close(release)
+	closeStore(t, s)
+	return killed
+}
+
+// documents are how many a store shows of those that manyLogs wrote.
+func documents(t *testing.T, s *Store) int {
+	t.Helper()
+	docs, err := s.Documents(t.Context(), graph.View{Tenant: graphtest.Tenant}, graph.DocumentQuery{Collection: "padding"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(docs)
+}
+
+// After a crash there may be several logs. One that is lost, or empty, and that another one follows is damage; to be
+// salvaged, the store shows what comes before it.
+func TestALogThatIsLostBeforeAnotherIsFound(t *testing.T) {
+	killed := manyLogs(t)
+	whole := openAt(t, Options{FS: killed.CrashClone(vfs.CrashCloneCfg{})})
+	logs, all := engineFiles(t, killed, "", ".log"), documents(t, whole)
+	slices.Sort(logs)
+	closeStore(t, whole)
+	for i, log := range logs[:len(logs)-1] {
+		trailer := journal{log: uint32(numbersOf([]string{log[len("store/pebble/"):]}).log)}.trailer()
+		for name, lose := range map[string]func(fs vfs.FS) error{
+			"lost":           func(fs vfs.FS) error { return fs.Remove(log) },
+			"empty":          func(fs vfs.FS) error { putFile(t, fs, log, ""); return nil },
+			"blank":          func(fs vfs.FS) error { putFile(t, fs, log, strings.Repeat("\x00", 70_000)); return nil },
+			"only its end":   func(fs vfs.FS) error { putFile(t, fs, log, string(trailer)); return nil },
+			"its first half": func(fs vfs.FS) error { b := textOf(t, fs, log); putFile(t, fs, log, b[:len(b)/2]); return nil },
+		} {
+			t.Run(fmt.Sprintf("%s, %s", log, name), func(t *testing.T) {
+				fs := killed.CrashClone(vfs.CrashCloneCfg{})
+				must(t, lose(fs))
+				before := filesOf(t, fs, "store")
+				_, err := Open("store", Options{FS: fs})
+				if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), ".log: it ") {
+					t.Fatalf("error is %v", err)
+				}
+				s := openAt(t, Options{FS: fs, Salvage: true})
+				defer closeStore(t, s)
+				if n := documents(t, s); n >= all || (n > 0) != (i > 0 || name == "its first half") {
+					t.Errorf("%d of %d documents are shown", n, all)
+				}
+				r := check(t, s)
+				if first := fmt.Sprint(r.First); !strings.Contains(first, log[len("store/"):]) && !strings.Contains(first, logs[i+1][len("store/"):]) {
+					t.Errorf("the check says %v", first)
+				}
+				if found := fmt.Sprint(s.Found()); name == "lost" && !strings.Contains(found, "not there") ||
+					strings.Contains(name, " half") && !strings.Contains(found, log[len("store/"):]) {
+					t.Errorf("it found %v", found)
+				}
+				if !sameFiles(before, filesOf(t, fs, "store")) {
+					t.Error("the files are not what they were")
+				}
+			})
+		}
+	}
+}
+
+// The logs that a crash leaves always open: the first that is needed is not there where the store was opened again
+// since, and one without commits has only its end.
+func TestLogsThatACrashLeavesAreNotTakenForLost(t *testing.T) {
+	mem, needed := manyLogs(t), 0
+	for round := range 4 {
+		s := openAt(t, Options{FS: mem, memTableBytes: smallFiles})
+		for n := range 16 {
+			if _, err := s.Apply(t.Context(), graphtest.Tenant, graph.Batch{Documents: padding(n)}); err != nil {
+				t.Fatal(err)
+			}
+			if n%5 == round {
+				must(t, s.db.Flush())
+				must(t, s.db.Flush())
+			}
+			left := mem.CrashClone(vfs.CrashCloneCfg{})
+			again := openAt(t, Options{FS: left, memTableBytes: smallFiles, Salvage: true})
+			needed = max(needed, int(again.db.Metrics().MemTable.Count))
+			closeStore(t, again)
+			closeStore(t, openAt(t, Options{FS: left, memTableBytes: smallFiles}))
+		}
+		killed := mem.CrashClone(vfs.CrashCloneCfg{})
+		closeStore(t, s)
+		mem = killed
+	}
+	t.Logf("up to %d tables in memory", needed)
 }

@@ -43,6 +43,7 @@ type inspector struct {
 	note      note
 	newest    int64
 	opening   atomic.Bool
+	logs      replayed
 	// found is remembered; refused is why the engine was refused a file.
 	found   []Problem
 	refused error
@@ -81,7 +82,7 @@ func (i *inspector) look() error {
 		return lostFile(i.name+"/marker.format-version", "the file is not there, which says how the others are read")
 	}
 	numbers := numbersOf(names)
-	i.newest, i.note = numbers.log, readNote(i.FS, dir)
+	i.newest, i.note, i.logs.used = numbers.log, readNote(i.FS, dir), numbers.used
 	if n := i.note; n.logEnd > 0 && !numbers.logs[n.log] && numbers.highest <= n.highest {
 		return i.wrong(i.path(logFile(n.log)), "it was there when the store was closed, and is not any more")
 	}
@@ -113,15 +114,81 @@ func (i *inspector) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
 	}
 	e, err := readEnds(j, f)
 	if err == nil {
-		if text := i.damage(base, j, e); text != "" {
-			err = i.wrong(i.path(base), text)
-			f = &cutFile{f, e.at}
-		}
+		f, err = i.shown(base, j, e, f)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// shown is what the engine is shown of a file. What follows on lost commits in later logs is not: each was made of
+// what those before it had left.
+func (i *inspector) shown(base string, j journal, e ends, f vfs.File) (vfs.File, error) {
+	if j.manifest {
+		i.logs.unflushed = int64(e.unflushed)
+	}
+	file, text, upTo := base, i.damage(base, j, e), e.at
+	if !j.manifest {
+		if lost, why := i.logs.gap(int64(j.log), e); why != "" {
+			file, text, upTo = lost, why, 0
+		}
+		i.logs.read(int64(j.log), e, text != "")
+	}
+	if text == "" {
+		return f, nil
+	}
+	return &cutFile{f, upTo}, i.wrong(i.path(file), text)
+}
+
+// replayed is what is known of the logs that the engine has opened, which are all that it needs, in their order.
+type replayed struct {
+	// used are the numbers of the engine's files.
+	used map[int64]bool
+	// unflushed is the manifest's first log that is needed. It need not be there: when a store is opened, a number is
+	// taken for its log before another one is.
+	unflushed int64
+	// last is the newest of those opened, next the number behind its last record or an earlier one's, 0 where none
+	// has any. complete is set where the first was the manifest's.
+	last     int64
+	next     uint64
+	complete bool
+	// empty is set where one of them has no record, lost where commits are lost.
+	empty, lost bool
+}
+
+// gap says which log is missing before the one of that number, and how that is known; or that the log follows on
+// lost commits. All logs that are needed were written since one opening (each flushes what is before it), so that
+// their numbers follow each other, and a promise of any commit before the log means that a log or a table has it.
+func (r *replayed) gap(number int64, e ends) (file, text string) {
+	base := logFile(number)
+	complete := r.complete || number == r.unflushed
+	switch {
+	case e.records == 0:
+		return "", ""
+	case r.lost:
+		return base, "it follows on commits that are lost, and is passed over"
+	case r.next > 0 && e.promised <= r.next, r.next == 0 && (complete || e.promised == 0):
+		return "", ""
+	}
+	missing := []int64{}
+	for n := max(r.last+1, r.unflushed); n < number; n++ {
+		if !r.used[n] {
+			missing = append(missing, n)
+		}
+	}
+	if len(missing) == 1 && !r.empty {
+		return logFile(missing[0]), "it is not there, and " + base + " says that it was durable"
+	}
+	return base, "it says that commits before it were durable, and a log that had them is not there or empty"
+}
+
+func (r *replayed) read(number int64, e ends, damaged bool) {
+	r.complete = r.complete || number == r.unflushed
+	r.last, r.lost = number, r.lost || damaged
+	if r.empty = r.empty || e.records == 0; e.records > 0 {
+		r.next = e.next
+	}
 }
 
 // Create makes a file. A marker names another one, which must be durable before it, as it must be durable before the
@@ -165,7 +232,7 @@ func (i *inspector) damage(base string, j journal, e ends) string {
 		return fmt.Sprintf("it can be read up to byte %d; when the store was closed, up to byte %d", e.at, noted)
 	case j.manifest && e.records == 0:
 		return "it has nothing that can be read"
-	case !j.manifest && number < i.newest && e.records > 0 && !e.closed:
+	case !j.manifest && number < i.newest && !e.closed:
 		return fmt.Sprintf("it can be read up to byte %d, and has no end, as those have that another one follows", e.at)
 	}
 	return ""
@@ -229,21 +296,21 @@ func endsOf(fs vfs.FS, dir, base string) (ends, error) {
 
 // numbers are those of the engine's files: each is greater than those before.
 type numbers struct {
-	logs                   map[int64]bool
+	used, logs             map[int64]bool
 	log, manifest, highest int64
 }
 
 var numbered = regexp.MustCompile(`^(?:MANIFEST-|OPTIONS-)?(\d{6,18})(?:\.[a-z]+)?$`)
 
 func numbersOf(names []string) numbers {
-	n := numbers{logs: map[int64]bool{}}
+	n := numbers{used: map[int64]bool{}, logs: map[int64]bool{}}
 	for _, name := range names {
 		m := numbered.FindStringSubmatch(name)
 		if m == nil {
 			continue
 		}
 		number, _ := strconv.ParseInt(m[1], 10, 64)
-		n.highest = max(n.highest, number)
+		n.used[number], n.highest = true, max(n.highest, number)
 		switch {
 		case strings.HasSuffix(name, ".log"):
 			n.logs[number], n.log = true, max(n.log, number)

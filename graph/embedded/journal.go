@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -38,6 +39,10 @@ type ends struct {
 	// records are how many those are; next is the number that the engine gives what is written behind them.
 	records int
 	next    uint64
+	// promised is up to where the records of a log say that what comes before the log was durable, 0 for nothing.
+	promised uint64
+	// unflushed is the first log whose records a manifest's tables do not have.
+	unflushed uint64
 	// closed is set where the engine says that no more will come.
 	closed bool
 	// damage says how it is known that there was more; empty where it is not known.
@@ -106,7 +111,7 @@ func (j journal) record(at int) (record []byte, end int, ok bool) {
 
 // ends reads the journal.
 func (j journal) ends() (e ends) {
-	at := 0
+	at, first := 0, uint64(0)
 	for {
 		record, end, ok := j.record(at)
 		if !ok {
@@ -114,14 +119,42 @@ func (j journal) ends() (e ends) {
 		}
 		at = end
 		e.at, e.records = int64(end), e.records+1
-		if h, ok := batchrepr.ReadHeader(record); ok && !j.manifest {
-			e.next = uint64(h.SeqNum) + uint64(h.Count)
+		if j.manifest {
+			e.unflushed = cmp.Or(firstLog(record), e.unflushed)
+			continue
+		}
+		h, durable := promised(record)
+		if e.next = uint64(h.SeqNum) + uint64(h.Count); e.records == 1 {
+			first = uint64(h.SeqNum)
+		}
+		if durable <= first {
+			e.promised = max(e.promised, durable)
 		}
 	}
 	stop := j.unpadded(at)
 	e.closed = j.closedAt(stop)
 	e.damage = j.damage(e, stop)
 	return e
+}
+
+// firstLog reads, of a record of a manifest, which log is the first that is still needed; 0 where it does not say.
+// The engine writes that first, behind the name of the order of the keys (internal/manifest/version_edit.go).
+func firstLog(record []byte) uint64 {
+	const comparator, log = 1, 2
+	var n [2]uint64
+	for i := range n {
+		size := 0
+		if n[i], size = binary.Uvarint(record); size <= 0 {
+			return 0
+		}
+		if record = record[size:]; i == 1 && n[0] == comparator && n[1] <= uint64(len(record)) {
+			return firstLog(record[n[1]:])
+		}
+	}
+	if n[0] != log {
+		return 0
+	}
+	return n[1]
 }
 
 // trailer is what the engine writes when it closes a log.
