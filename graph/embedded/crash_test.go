@@ -270,6 +270,56 @@ func TestOpeningOnAFailingDiskSaysSoAndHarmsNothing(t *testing.T) {
 	t.Logf("opening was refused at each of its %d writes", refused)
 }
 
+// What a full disk stops at any write leaves no more in the directory the tenth time than the first: whatever room is
+// made is then there for the opening that needs it.
+func TestOpeningOnAFullDiskAgainAndAgainTakesNoMoreOfIt(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s := openAt(t, Options{FS: mem})
+	for n := range 20 {
+		if _, err := s.Apply(context.Background(), graphtest.Tenant, graph.Batch{Documents: padding(n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+	closeStore(t, s)
+	var tables atomic.Int64
+	for at, opened := int64(1), false; !opened; at++ {
+		disk := crashed.CrashClone(vfs.CrashCloneCfg{})
+		var writes atomic.Int64
+		full := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+				tables.Add(1)
+			}
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpRemove && writes.Add(1) >= at {
+				return syscall.ENOSPC
+			}
+			return nil
+		}))
+		first := 0
+		for attempt := range 10 {
+			writes.Store(0)
+			one, err := Open("store", Options{FS: full})
+			if opened = err == nil; opened {
+				_ = one.Close()
+				break
+			}
+			size := 0
+			for _, text := range filesOf(t, disk, "store") {
+				size += len(text)
+			}
+			if first == 0 {
+				first = size
+			}
+			if !errors.Is(err, syscall.ENOSPC) || size > first+1000 { // a manifest is small
+				t.Fatalf("write %d, attempt %d: the directory has %d bytes, had %d (%v)", at, attempt, size, first, err)
+			}
+		}
+	}
+	if tables.Load() < 20 {
+		t.Fatalf("%d tables were begun", tables.Load())
+	}
+}
+
 // A crash while a directory was first made left a manifest that was named and not there: it never opened again.
 func TestACreationCutShortIsBegunAnew(t *testing.T) {
 	tried := 0

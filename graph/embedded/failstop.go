@@ -1,9 +1,11 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -120,6 +122,60 @@ func (fs failStopFS) Remove(name string) error {
 func (fs failStopFS) RemoveAll(name string) error {
 	fs.failure.enter()
 	return fs.FS.RemoveAll(name)
+}
+
+// openingFS knows the files that an opening made and that nothing names yet: tables, and the manifest that will list
+// them, until a marker names that. Pebble removes what a failed opening left in the next one that does not fail, so
+// that each one that a full disk stops would take more of it.
+type openingFS struct {
+	vfs.FS
+	mu    sync.Mutex
+	made  []string
+	named bool
+	// over is set when the opening has failed.
+	over bool
+}
+
+// Create makes a file.
+func (fs *openingFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.over {
+		return nil, errOver
+	}
+	f, err := fs.FS.Create(name, c)
+	base := fs.PathBase(name)
+	j, journal := journalOf(base)
+	switch {
+	case strings.HasPrefix(base, "marker."):
+		fs.named = fs.named || err == nil
+	case fs.named:
+	case journal && j.manifest, strings.HasSuffix(base, ".sst"), strings.HasSuffix(base, ".blob"):
+		fs.made = append(fs.made, name)
+	}
+	return f, err
+}
+
+var errOver = errors.New("the store could not be opened")
+
+// opened ends the opening.
+func (fs *openingFS) opened() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.named = true
+}
+
+// failed ends an opening that failed; the store has stopped, so that only what was begun before can still come. What
+// cannot be removed goes in the next opening that does not fail.
+func (fs *openingFS) failed() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.over = true; fs.named {
+		return
+	}
+	for _, name := range fs.made {
+		_ = fs.FS.Remove(name)
+	}
 }
 
 type failStopFile struct {

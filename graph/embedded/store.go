@@ -169,8 +169,9 @@ func Open(dir string, o Options) (*Store, error) {
 // disk, while it flushes what it recovered); its goroutines stand still from then on and nothing more reaches the
 // directory.
 func (s *Store) openPebble() error {
+	disk := &openingFS{FS: s.options.FS}
 	i := &inspector{
-		FS: s.sparing(failStopFS{s.options.FS, s.failure}), dir: s.dir, name: s.name, salvage: s.options.Salvage,
+		FS: s.sparing(failStopFS{disk, s.failure}), dir: s.dir, name: s.name, salvage: s.options.Salvage,
 	}
 	if !s.begun {
 		if err := i.look(); err != nil {
@@ -182,6 +183,13 @@ func (s *Store) openPebble() error {
 		err error
 	}
 	done := make(chan opened, 1)
+	defer func() {
+		if s.failure.err() != nil {
+			disk.failed()
+		} else {
+			disk.opened()
+		}
+	}()
 	i.opening.Store(true)
 	go func() {
 		var o opened
