@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -132,12 +133,16 @@ type openingFS struct {
 	mu    sync.Mutex
 	made  []string
 	named bool
-	// over is set when the opening has failed.
+	// over is set when the opening has failed, open when it has not.
 	over bool
+	open atomic.Bool
 }
 
-// Create makes a file.
+// Create makes a file. Once the store is open, none waits for another.
 func (fs *openingFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if fs.open.Load() {
+		return fs.FS.Create(name, c)
+	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if fs.over {
@@ -157,13 +162,6 @@ func (fs *openingFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, err
 }
 
 var errOver = errors.New("the store could not be opened")
-
-// opened ends the opening.
-func (fs *openingFS) opened() {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	fs.named = true
-}
 
 // failed ends an opening that failed; the store has stopped, so that only what was begun before can still come. What
 // cannot be removed goes in the next opening that does not fail.

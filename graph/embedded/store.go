@@ -187,7 +187,7 @@ func (s *Store) openPebble() error {
 		if s.failure.err() != nil {
 			disk.failed()
 		} else {
-			disk.opened()
+			disk.open.Store(true)
 		}
 	}()
 	i.opening.Store(true)
