@@ -27,7 +27,10 @@ func newFailure() *failure { return &failure{done: make(chan struct{})} }
 // set records the error, if it is the first.
 func (f *failure) set(err error) {
 	f.once.Do(func() {
-		f.cause = fmt.Errorf("storage failed, make room or mend the disk and open the store again: %w", err)
+		f.cause = err // damage says itself what helps
+		if !errors.Is(err, ErrDamaged) {
+			f.cause = fmt.Errorf("storage failed, make room or mend the disk and open the store again: %w", err)
+		}
 		close(f.done)
 	})
 }
