@@ -375,34 +375,14 @@ func (i importer) part(ctx context.Context, w rules.Writes) error {
 	})
 }
 
-// commit makes one commit of the import. An attempt whose answer was lost is not made twice.
+// commit makes one commit of the import.
 func (i importer) commit(ctx context.Context, work func(context.Context, *tx) error) error {
-	s, token, sent := i.store, rand.Text(), int64(0)
-	var now settled
-	err := s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
-		now = settled{asked: time.Now()}
-		t := newTx(run, i.id, s.options.Clock())
-		if err := t.lock(ctx, ""); err != nil {
-			return false, err
-		}
-		now.row, now.seq = t.row, t.seq
-		if sent != 0 {
-			var receipt graph.Receipt
-			if made, err := t.committed(ctx, sent, token, &receipt); made || err != nil {
-				return false, err
-			}
-		}
-		if err := work(ctx, t); err != nil {
-			return false, err
-		}
-		if err := t.seal(ctx, token, graph.Receipt{}); err != nil {
-			return false, err
-		}
-		now.row, now.seq, sent = t.row, t.seq, t.seq
-		return true, nil
+	out, err := i.store.commitOnce(ctx, i.id, "", func(ctx context.Context, t *tx) (graph.Receipt, bool, error) {
+		err := work(ctx, t)
+		return graph.Receipt{}, err == nil, err
 	})
 	if err == nil {
-		i.tenant.learn(now)
+		i.tenant.learn(out.now)
 	}
 	return err
 }
