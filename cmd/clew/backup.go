@@ -37,30 +37,6 @@ func (p place) check() error {
 	return nil
 }
 
-// openExisting opens a store that is there: a wrong name must not make one.
-func openExisting(s streams, dir string, o embedded.Options) (*embedded.Store, error) {
-	there, err := embedded.Exists(nil, dir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the store: %w", err)
-	}
-	if !there {
-		return nil, fmt.Errorf("there is no store in %s", dir)
-	}
-	store, err := embedded.Open(dir, o)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the store: %w", err)
-	}
-	tellUpgrade(s.err, store)
-	return store, nil
-}
-
-// tellUpgrade says where the store as it was is kept.
-func tellUpgrade(w io.Writer, store *embedded.Store) {
-	if text := store.Upgraded(); text != "" {
-		fmt.Fprintf(w, "clew: %s\n", plain(text))
-	}
-}
-
 // administer asks a service; the body is the answer's and must be closed.
 func administer(ctx context.Context, base, what string) (io.ReadCloser, error) {
 	target, err := url.JoinPath(base, "admin", what)
@@ -129,7 +105,7 @@ func (o backupOptions) write(ctx context.Context, s streams, w io.Writer) error 
 		_, err = io.Copy(w, body)
 		return errors.Join(err, body.Close())
 	}
-	store, err := openExisting(s, o.data, embedded.Options{})
+	store, err := openExisting(s.err, o.data, embedded.Options{})
 	if err != nil {
 		return err
 	}

@@ -66,33 +66,45 @@ func TestABackupOfAServiceBecomesAStore(t *testing.T) {
 	}
 }
 
-func TestTheCheckNamesADamagedFile(t *testing.T) {
-	dir := t.TempDir()
-	imported(t, dir, "--data", "store")
-	clew(t, dir, "backup", "b.tar", "--data", "store").want(t, 0) // and the log's rows are in a table
+// tableOf names a table of the store in dir.
+func tableOf(t *testing.T, dir string) string {
+	t.Helper()
 	tables, err := filepath.Glob(filepath.Join(dir, "store", "pebble", "*.sst"))
 	if err != nil || len(tables) == 0 {
 		t.Fatalf("no tables (%v)", err)
 	}
-	text, err := os.ReadFile(tables[0])
+	return tables[0]
+}
+
+func damageTable(t *testing.T, table string) {
+	t.Helper()
+	text, err := os.ReadFile(table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	copy(text[20:], "nonsense")
-	if err := os.WriteFile(tables[0], text, 0o600); err != nil {
+	if err := os.WriteFile(table, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	name := "pebble/" + filepath.Base(tables[0])
+}
+
+func TestTheCheckNamesADamagedFile(t *testing.T) {
+	dir := t.TempDir()
+	imported(t, dir, "--data", "store")
+	clew(t, dir, "backup", "b.tar", "--data", "store").want(t, 0) // and the log's rows are in a table
+	table := tableOf(t, dir)
+	damageTable(t, table)
+	name := "pebble/" + filepath.Base(table)
 	clew(t, dir, "check", "--data", "store").want(t, exitFailed, "file "+name, "is damaged", "What to do:", "of 1 tenant read", "found")
 	var r embedded.Report
 	found := clew(t, dir, "check", "--data", "store", "-o", "json").want(t, exitFailed)
 	if err := json.Unmarshal([]byte(found.out), &r); err != nil || r.Problems == 0 || r.First[0].File != name {
 		t.Errorf("%v: %+v", err, r)
 	}
-	if err := os.Remove(tables[0]); err != nil {
+	if err := os.Remove(table); err != nil {
 		t.Fatal(err)
 	}
-	clew(t, dir, "check", "--data", "store").want(t, exitFailed, strings.TrimSuffix(filepath.Base(tables[0]), ".sst"), "What to do:")
+	clew(t, dir, "check", "--data", "store").want(t, exitFailed, strings.TrimSuffix(filepath.Base(table), ".sst"), "What to do:")
 }
 
 func TestAnOlderStoreIsUpgradedAndToldSo(t *testing.T) {

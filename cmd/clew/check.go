@@ -69,7 +69,7 @@ func (o checkOptions) report(ctx context.Context, s streams) (r embedded.Report,
 		}
 		return r, errors.Join(json.NewDecoder(io.LimitReader(body, 4<<20)).Decode(&r), body.Close())
 	}
-	store, err := openExisting(s, o.data, embedded.Options{Salvage: true})
+	store, err := openExisting(s.err, o.data, embedded.Options{Salvage: true})
 	if err != nil {
 		if there, _ := embedded.Exists(nil, o.data); there && !errors.Is(err, graph.ErrInUse) && !errors.Is(err, graph.ErrVersion) {
 			fmt.Fprintln(s.err, whatToDo)

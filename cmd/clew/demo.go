@@ -15,6 +15,7 @@ import (
 
 	"github.com/clew-security/clew/correlate"
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/embedded"
 	"github.com/clew-security/clew/ingest"
 	"github.com/clew-security/clew/internal/scenario"
 )
@@ -61,7 +62,7 @@ func demo(ctx context.Context, s streams, o demoOptions) error {
 		defer os.RemoveAll(temporary)
 		dir = temporary
 	}
-	store, err := openStore(dir, s.err)
+	store, err := openDirectory(s.err, dir, embedded.Options{})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clew-security/clew/correlate"
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/embedded"
 	"github.com/clew-security/clew/ingest"
 )
 
@@ -122,7 +123,7 @@ func correlateFiles(ctx context.Context, s streams, o evalOptions) ([]graph.Aler
 		return nil, err
 	}
 	defer closeAll()
-	store, err := openStore(dir, s.err)
+	store, err := openDirectory(s.err, dir, embedded.Options{})
 	if err != nil {
 		return nil, err
 	}

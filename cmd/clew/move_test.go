@@ -72,20 +72,10 @@ func TestASoundTenantOfADamagedStoreIsSaved(t *testing.T) {
 	imported(t, dir, "--data", "store")
 	clew(t, dir, "export", "a.json", "--data", "store").want(t, 0)
 	clew(t, dir, "backup", "b.tar", "--data", "store").want(t, 0) // and what the log has is in a table
-	tables, err := filepath.Glob(filepath.Join(dir, "store", "pebble", "*.sst"))
-	if err != nil || len(tables) == 0 {
-		t.Fatalf("no tables (%v)", err)
-	}
+	table := tableOf(t, dir)
 	clew(t, dir, "import", "a.json", "--data", "store", "--tenant", "other").want(t, 0)
-	text, err := os.ReadFile(tables[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	copy(text[20:], "nonsense")
-	if err := os.WriteFile(tables[0], text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	clew(t, dir, "export", "half.json", "--data", "store", "--salvage").want(t, exitFailed, "exporting: the store is damaged: pebble/"+filepath.Base(tables[0])+": ", "restore the last backup")
+	damageTable(t, table)
+	clew(t, dir, "export", "half.json", "--data", "store", "--salvage").want(t, exitFailed, "exporting: the store is damaged: pebble/"+filepath.Base(table)+": ", "restore the last backup")
 	if _, err := os.Stat(filepath.Join(dir, "half.json")); err == nil {
 		t.Error("half a tenant was saved")
 	}

@@ -45,7 +45,7 @@ func runRestore(ctx context.Context, s streams, file, data string) error {
 	if err := embedded.Restore(ctx, nil, in, data); err != nil {
 		return err
 	}
-	store, err := openExisting(s, data, embedded.Options{})
+	store, err := openExisting(s.err, data, embedded.Options{})
 	if err != nil {
 		return err
 	}

@@ -58,11 +58,7 @@ func (t target) open(ctx context.Context, s streams) (record, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := openRecord(ctx, c, slog.New(c.Log.Handler(s.err)), nil)
-	if e, ok := store.(*embedded.Store); ok && err == nil {
-		tellUpgrade(s.err, e)
-	}
-	return store, err
+	return openRecord(ctx, c, slog.New(c.Log.Handler(s.err)), nil)
 }
 
 // openExisting is open for what is of no use with a new store. salvage is for an embedded one.
@@ -76,13 +72,16 @@ func (t target) openExisting(ctx context.Context, s streams, salvage bool) (reco
 
 // openRecordThere is openRecord where a wrong directory must not make a store.
 func openRecordThere(ctx context.Context, s streams, c config.Config, salvage bool) (record, error) {
+	log := slog.New(c.Log.Handler(s.err))
 	if c.Store.Kind == config.StoreEmbedded {
-		return openExisting(s, c.EmbeddedDir(), embedded.Options{CacheBytes: c.Store.Embedded.CacheBytes, Salvage: salvage})
+		o := embeddedOptions(c, log)
+		o.Salvage = salvage
+		return openExisting(s.err, c.EmbeddedDir(), o)
 	}
 	if salvage {
 		return nil, usageError{errors.New("--salvage is for an embedded store")}
 	}
-	return openRecord(ctx, c, slog.New(c.Log.Handler(s.err)), nil)
+	return openRecord(ctx, c, log, nil)
 }
 
 // openRecord opens the store of record, with an error that says what to do.
@@ -95,7 +94,7 @@ func openRecord(ctx context.Context, c config.Config, log *slog.Logger, meter me
 		o.Meter, o.Log = meter, logf(log)
 		store, err := neo4j.Open(ctx, o)
 		if err != nil {
-			return nil, fmt.Errorf("cannot open the store: %w", err)
+			return nil, cannotOpen(err)
 		}
 		return store, nil
 	}
@@ -103,24 +102,41 @@ func openRecord(ctx context.Context, c config.Config, log *slog.Logger, meter me
 }
 
 func openEmbedded(c config.Config, log *slog.Logger) (*embedded.Store, error) {
-	store, err := embedded.Open(c.EmbeddedDir(), embedded.Options{
+	return openDirectory(nil, c.EmbeddedDir(), embeddedOptions(c, log))
+}
+
+func embeddedOptions(c config.Config, log *slog.Logger) embedded.Options {
+	return embedded.Options{
 		CacheBytes: c.Store.Embedded.CacheBytes, KeepChanges: c.Store.Embedded.KeepChanges, Log: logf(log),
-	})
+	}
+}
+
+// openExisting is openDirectory for a store that is there: a wrong name must not make one.
+func openExisting(say io.Writer, dir string, o embedded.Options) (*embedded.Store, error) {
+	there, err := embedded.Exists(nil, dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the store: %w", err)
+		return nil, cannotOpen(err)
+	}
+	if !there {
+		return nil, fmt.Errorf("there is no store in %s", dir)
+	}
+	return openDirectory(say, dir, o)
+}
+
+// openDirectory opens an embedded store, with an error that says what to do. Where no log is told of an upgrade, say
+// is.
+func openDirectory(say io.Writer, dir string, o embedded.Options) (*embedded.Store, error) {
+	store, err := embedded.Open(dir, o)
+	if err != nil {
+		return nil, cannotOpen(err)
+	}
+	if text := store.Upgraded(); text != "" && o.Log == nil {
+		fmt.Fprintf(say, "clew: %s\n", plain(text))
 	}
 	return store, nil
 }
 
-// openStore opens an embedded store, with an error that says what to do, and says where it was upgraded.
-func openStore(dir string, say io.Writer) (graph.Store, error) {
-	store, err := embedded.Open(dir, embedded.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the store: %w", err)
-	}
-	tellUpgrade(say, store)
-	return store, nil
-}
+func cannotOpen(err error) error { return fmt.Errorf("cannot open the store: %w", err) }
 
 // logf takes what a store tells as printf does.
 func logf(log *slog.Logger) func(string, ...any) {
