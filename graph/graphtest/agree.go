@@ -16,13 +16,7 @@ import (
 // checkAgree asks a store different questions that must agree with one another, whatever the model says.
 func checkAgree(t *testing.T, fresh func(TB) Subject) {
 	rapid.Check(t, func(t *rapid.T) {
-		clock := NewClock()
-		model, s := NewModel(clock.Now), fresh(t).Open(t, clock.Now)
-		defer s.Close()
-		drawHistory(t, model, clock, func(b graph.Batch) {
-			apply(t, model, b)
-			apply(t, s, b)
-		})
+		s := openWithHistory(t, fresh)
 		w := wholeOf(t, s)
 		for _, agree := range []func(TB, graph.Store, whole){agreeOnNodes, agreeOnEdges, agreeOnAlerts, agreeOnIncidents, agreeOnPages, agreeOnDocuments} {
 			agree(t, s, w)

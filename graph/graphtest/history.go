@@ -17,6 +17,18 @@ var (
 	documentNames       = []string{"a", "ab", "b/ä", "b/ä€", "\U0001F600", "\uFFFD", "\uE000x", "%"}
 )
 
+// openWithHistory opens a store until the check's end, and applies a drawn history to it.
+func openWithHistory(t *rapid.T, fresh func(TB) Subject) graph.Store {
+	clock := NewClock()
+	model, s := NewModel(clock.Now), fresh(t).Open(t, clock.Now)
+	t.Cleanup(func() { s.Close() })
+	drawHistory(t, model, clock, func(b graph.Batch) {
+		apply(t, model, b)
+		apply(t, s, b)
+	})
+	return s
+}
+
 // drawHistory draws batches of all sorts one after another, and hands each to write before the next is drawn: what
 // it says of alerts and incidents goes by those that the model has by then. write must apply it to the model too.
 func drawHistory(t *rapid.T, model *Model, clock *Clock, write func(b graph.Batch)) {

@@ -14,13 +14,7 @@ import (
 // checkJoin: an observation that proves two nodes of any history one loses nothing of either.
 func checkJoin(t *testing.T, fresh func(TB) Subject) {
 	rapid.Check(t, func(t *rapid.T) {
-		clock := NewClock()
-		model, s := NewModel(clock.Now), fresh(t).Open(t, clock.Now)
-		defer s.Close()
-		drawHistory(t, model, clock, func(b graph.Batch) {
-			apply(t, model, b)
-			apply(t, s, b)
-		})
+		s := openWithHistory(t, fresh)
 		b := drawPair(t)
 		apply(t, s, b)
 		before := wholeOf(t, s)
