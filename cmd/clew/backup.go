@@ -112,19 +112,21 @@ func (o backupOptions) write(ctx context.Context, s streams, w io.Writer) error 
 	return errors.Join(store.Backup(ctx, w), store.Close())
 }
 
-// writeWhole writes a file under another name and gives it its own when all is there and synced. One that is there
-// already is only replaced by force.
+// writeWhole writes a file under a name of its own and gives it the one that was asked for when all is there and synced,
+// so that two that are asked for one do not mix. A file that is there already is only replaced by force.
 func writeWhole(name string, force bool, write func(io.Writer) error) (size int64, err error) {
-	if _, err := os.Lstat(name); err == nil && !force {
-		return 0, fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := checkReplaced(name, force); err != nil {
 		return 0, err
 	}
-	partial := name + ".partial"
-	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.partial")
 	if err != nil {
 		return 0, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
 	err = write(f)
 	if err == nil {
 		err = f.Sync()
@@ -133,12 +135,43 @@ func writeWhole(name string, force bool, write func(io.Writer) error) (size int6
 		size = info.Size()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(partial, name)
+		err = publish(f.Name(), name, force)
 	}
 	if err != nil {
-		return 0, errors.Join(err, os.Remove(partial))
+		return 0, err
 	}
 	return size, syncDirectory(filepath.Dir(name))
+}
+
+// checkReplaced refuses what must not be replaced.
+func checkReplaced(name string, force bool) error {
+	info, err := os.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !force:
+		return fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file and is not replaced: name another", name)
+	}
+	return nil
+}
+
+// publish gives a file its name. Where nothing may be replaced, one that came meanwhile is not.
+func publish(partial, name string, force bool) error {
+	if force {
+		return os.Rename(partial, name)
+	}
+	err := os.Link(partial, name)
+	if err == nil {
+		return os.Remove(partial)
+	}
+	if again := checkReplaced(name, false); again != nil {
+		return again
+	}
+	return os.Rename(partial, name) // of a file system without links
 }
 
 func syncDirectory(name string) error {

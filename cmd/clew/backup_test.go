@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/clew-security/clew/graph/embedded"
@@ -144,16 +147,81 @@ func TestWrongCallsOfAdministrationSayWhatToDo(t *testing.T) {
 		{exitUsage, "--data DIR is missing", []string{"restore", file}},
 		{exitFailed, "no store in s", []string{"check", "--data", "s"}},
 		{exitFailed, "no store in s", []string{"backup", "f", "--data", "s"}},
-		{exitFailed, "no such file", []string{"restore", "absent", "--data", "s"}},
+		{exitFailed, "no file absent", []string{"restore", "absent", "--data", "s"}},
 		{exitFailed, "cut short", []string{"restore", file, "--data", "r"}},
 		{exitFailed, "connect", []string{"backup", "f", "--url", "http://127.0.0.1:1"}},
 	} {
 		clew(t, dir, c.args...).want(t, c.code, c.says)
 	}
-	for _, name := range []string{"s", "f", "f.partial"} {
+	for _, name := range []string{"s", "f"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			t.Errorf("a refused call made %s", name)
 		}
+	}
+}
+
+// Two that wrote one file at once wrote into each other, and one that was refused removed what the other had.
+func TestTwoThatWriteOneFileDoNotMix(t *testing.T) {
+	for force, want := range map[bool]int{false: 1, true: 2} {
+		name := filepath.Join(t.TempDir(), "file")
+		var begun, done sync.WaitGroup
+		begun.Add(2)
+		texts, failures := []string{strings.Repeat("a", 1000), strings.Repeat("b", 2000)}, make([]error, 2)
+		for i, text := range texts {
+			done.Go(func() {
+				_, failures[i] = writeWhole(name, force, func(w io.Writer) error {
+					begun.Done()
+					begun.Wait()
+					_, err := io.WriteString(w, text)
+					return err
+				})
+			})
+		}
+		done.Wait()
+		wrote := 0
+		for _, err := range failures {
+			if err == nil {
+				wrote++
+			} else if !strings.Contains(err.Error(), "there already") {
+				t.Error(err)
+			}
+		}
+		got, err := os.ReadFile(name)
+		i := slices.Index(texts, string(got))
+		if wrote != want || err != nil || i < 0 || failures[i] != nil {
+			t.Errorf("force %t: %d wrote; %d bytes (%v): %v", force, wrote, len(got), err, failures)
+		}
+		if left, _ := filepath.Glob(name + "?*"); len(left) > 0 {
+			t.Errorf("left: %v", left)
+		}
+	}
+}
+
+// A file of the user's that had the name of one in the making was lost, and so was where a link led.
+func TestOnlyTheFileThatWasNamedIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "mine", "mine")
+	write(t, dir, "file.partial", "mine")
+	if err := os.Symlink("mine", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	something := func(w io.Writer) error { _, err := io.WriteString(w, "ours"); return err }
+	if _, err := writeWhole(filepath.Join(dir, "file"), false, something); err != nil {
+		t.Error(err)
+	}
+	if _, err := writeWhole(filepath.Join(dir, "link"), true, something); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("a link is replaced: %v", err)
+	}
+	if _, err := writeWhole(filepath.Join(dir, "none"), false, func(io.Writer) error { return errors.New("no") }); err == nil {
+		t.Error("what was not written has its name")
+	}
+	for name, want := range map[string]string{"mine": "mine", "file.partial": "mine", "file": "ours"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if all, _ := os.ReadDir(dir); len(all) != 4 {
+		t.Errorf("left: %v", all)
 	}
 }
 
