@@ -303,7 +303,7 @@ func TestWrongCallsSayWhatToDo(t *testing.T) {
 		{exitUsage, "requires at least 1 arg", []string{"ingest"}},
 		{exitUsage, "no format", []string{"ingest", file, "--data", "s", "--format", "xml"}},
 		{exitUsage, "use text or json", []string{"ingest", file, "--data", "s", "-o", "xml"}},
-		{exitFailed, "no such file", []string{"ingest", "absent.json", "--data", "s"}},
+		{exitFailed, "no file absent.json", []string{"ingest", "absent.json", "--data", "s"}},
 		{exitFailed, "is a directory", []string{"ingest", ".", "--data", "s"}},
 		{exitUsage, "needs tokens", []string{"serve", "--data", "s"}},
 		{exitUsage, "Name it with --data DIR or --config FILE", []string{"serve", "--dev"}},

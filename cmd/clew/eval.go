@@ -118,7 +118,7 @@ func correlateFiles(ctx context.Context, s streams, o evalOptions) ([]graph.Aler
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	inputs, total, closeAll, err := openInputs(s.in, o.alerts)
+	inputs, total, closeAll, err := openInputs(ctx, s.in, o.alerts)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func runIngest(ctx context.Context, s streams, o ingestOptions, files []string) 
 	if err := o.check(); err != nil {
 		return usageError{err}
 	}
-	inputs, total, closeAll, err := openInputs(s.in, files)
+	inputs, total, closeAll, err := openInputs(ctx, s.in, files)
 	if err != nil {
 		return err
 	}
@@ -120,65 +120,6 @@ func runIngest(ctx context.Context, s streams, o ingestOptions, files []string) 
 
 func nothingTaken(s ingest.Summary) bool {
 	return s.Alerts+s.Entities+s.Edges+s.Updated+s.Duplicates == 0
-}
-
-// openInputs looks at every file before anything is read, so that a wrong name costs nothing. Each is opened
-// when its turn comes.
-func openInputs(stdin io.Reader, files []string) (inputs []ingest.Input, total int64, closeAll func(), err error) {
-	var opened []*lazyFile
-	closeAll = func() {
-		for _, f := range opened {
-			f.close()
-		}
-	}
-	for _, name := range files {
-		if name == "-" {
-			inputs = append(inputs, ingest.Input{Name: "stdin", Reader: stdin})
-			continue
-		}
-		info, err := os.Stat(name)
-		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s is a directory: name its files", name)
-		}
-		if err != nil {
-			return nil, 0, nil, err
-		}
-		f := &lazyFile{name: name}
-		opened, total = append(opened, f), total+info.Size()
-		inputs = append(inputs, ingest.Input{Name: name, Reader: f})
-	}
-	return inputs, total, closeAll, nil
-}
-
-// lazyFile is open from the first read to the end of the file.
-type lazyFile struct {
-	name  string
-	file  *os.File
-	ended error
-}
-
-// Read opens the file the first time.
-func (f *lazyFile) Read(p []byte) (int, error) {
-	if f.ended != nil {
-		return 0, f.ended
-	}
-	if f.file == nil {
-		if f.file, f.ended = os.Open(f.name); f.ended != nil {
-			return 0, f.ended
-		}
-	}
-	n, err := f.file.Read(p)
-	if err != nil {
-		f.ended = err
-		f.close()
-	}
-	return n, err
-}
-
-func (f *lazyFile) close() {
-	if f.file != nil {
-		_ = f.file.Close() // only read
-	}
 }
 
 func ingestInto(ctx context.Context, s streams, o ingestOptions, inputs []ingest.Input, rejects io.Writer, bar *progress) (ingest.Summary, error) {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -199,19 +197,11 @@ func runAbandon(ctx context.Context, s streams, o moveOptions) (err error) {
 
 // openArchive opens an archive, compressed or not.
 func openArchive(ctx context.Context, stdin io.Reader, file string) (*archive.Reader, func(), error) {
-	source, done := stdin, func() {}
-	if file == "-" {
-		source = patient(ctx, stdin)
-	} else {
-		f, err := os.Open(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("there is no file %s", file)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		source, done = f, func() { _ = f.Close() }
+	source, _, err := openSource(ctx, stdin, file)
+	if err != nil {
+		return nil, nil, err
 	}
+	done := func() { _ = source.Close() } // only read
 	text, err := uncompressed(source)
 	if err == nil {
 		var a *archive.Reader
@@ -221,17 +211,6 @@ func openArchive(ctx context.Context, stdin io.Reader, file string) (*archive.Re
 	}
 	done()
 	return nil, nil, fmt.Errorf("%s: %w", file, err)
-}
-
-// patient reads until ctx ends, whatever the source then waits for.
-func patient(ctx context.Context, source io.Reader) io.Reader {
-	out, in := io.Pipe()
-	go func() {
-		_, err := io.Copy(in, source)
-		in.CloseWithError(err)
-	}()
-	context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
-	return out
 }
 
 // uncompressed looks at the first bytes.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -31,18 +30,12 @@ func runRestore(ctx context.Context, s streams, file, data string) error {
 	if data == "" {
 		return usageError{errors.New("--data DIR is missing: where is the store to be made?")}
 	}
-	in := s.in
-	if file == "-" {
-		in = patient(ctx, in)
-	} else {
-		f, err := os.Open(file)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	source, _, err := openSource(ctx, s.in, file)
+	if err != nil {
+		return err
 	}
-	if err := embedded.Restore(ctx, nil, in, data); err != nil {
+	defer source.Close()
+	if err := embedded.Restore(ctx, nil, source, data); err != nil {
 		return err
 	}
 	store, err := openExisting(s.err, data, embedded.Options{})
