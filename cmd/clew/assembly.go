@@ -52,7 +52,7 @@ func assemble(ctx context.Context, c config.Config, log *slog.Logger) (s *assemb
 	}
 	s.store = s.record
 	s.ends = append(s.ends, func() error { return s.store.Close() })
-	if s.store, err = withCache(s.store, c, meter); err != nil {
+	if s.store, err = withCache(s.store, c, s.log, meter); err != nil {
 		s.store = s.record
 		return s, err
 	}
@@ -86,7 +86,7 @@ func (s *assembly) replicate(ctx context.Context, c config.Config, meter metric.
 	}
 	s.ends = append(s.ends, client.Close)
 	s.store = withHints(ctx, s.store, client)
-	s.beside(func() { heedHints(ctx, client, devTenant, t.Hint) })
+	s.beside(func() { heedHints(ctx, client, s.log, devTenant, t.Hint) })
 	return nil
 }
 

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,8 +46,12 @@ func TestHintsLeaveARedisThatRefusesAlone(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), hintRest+hintRest/2)
 	defer cancel()
 	began := time.Now()
-	heedHints(ctx, client, "contoso", func() { t.Error("moved") })
+	var told bytes.Buffer
+	heedHints(ctx, client, slog.New(slog.NewTextHandler(&told, nil)), "contoso", func() { t.Error("moved") })
 	if n := connections.Load(); n == 0 || n > 20 {
 		t.Errorf("%d connections in %v", n, time.Since(began))
+	}
+	if n := strings.Count(told.String(), "WRONGPASS"); n != 1 {
+		t.Errorf("the log tells it %d times:\n%s", n, &told)
 	}
 }

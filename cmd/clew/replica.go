@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -67,21 +68,26 @@ func (h hinting) Apply(ctx context.Context, tenant graph.TenantID, b graph.Batch
 const hintRest = time.Second
 
 // heedHints calls moved when another replica says that the tenant has moved, until ctx ends.
-func heedHints(ctx context.Context, client redis.UniversalClient, tenant graph.TenantID, moved func()) {
+func heedHints(ctx context.Context, client redis.UniversalClient, log *slog.Logger, tenant graph.TenantID, moved func()) {
 	sub := client.Subscribe(ctx, movedChannel)
 	defer sub.Close()
-	for {
+	for told := false; ; {
 		m, err := sub.ReceiveMessage(ctx) // connects again by itself
 		if ctx.Err() != nil || errors.Is(err, redis.ErrClosed) {
 			return
 		}
 		if err != nil { // a wrong password, say, is told at once each time
+			if !told {
+				log.Warn("no hints from other replicas: polling", "error", err)
+				told = true
+			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(hintRest):
 			}
 			continue
 		}
+		told = false
 		if graph.TenantID(m.Payload) == tenant {
 			moved()
 		}
@@ -101,4 +107,13 @@ func hintClient(c config.Config, log *slog.Logger) redis.UniversalClient {
 	o := r.Connect
 	o.DialTimeout, o.WriteTimeout = r.Timeout, r.Timeout
 	return redis.NewUniversalClient(&o)
+}
+
+// driverLog takes what the Redis driver tells of each connection, which is of use only to find out why Redis is not
+// what it should be.
+type driverLog struct{ log *slog.Logger }
+
+// Printf implements the driver's logger.
+func (l driverLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis: "+fmt.Sprintf(format, args...))
 }

@@ -163,17 +163,18 @@ func neo4jOptions(c config.Neo4j) (neo4j.Options, error) {
 }
 
 // withCache puts the cache before a store, as configured. Closing it closes the store.
-func withCache(store graph.Store, c config.Config, meter metric.Meter) (graph.Store, error) {
+func withCache(store graph.Store, c config.Config, log *slog.Logger, meter metric.Meter) (graph.Store, error) {
 	if c.Cache.Kind == config.CacheOff {
 		return store, nil
 	}
-	o := cached.Options{MemoryBytes: c.Cache.Bytes, Keep: c.Cache.TTL, Trust: c.Cache.StaleFor, Meter: meter}
+	o := cached.Options{MemoryBytes: c.Cache.Bytes, Keep: c.Cache.TTL, Trust: c.Cache.StaleFor, Meter: meter, Log: logf(log)}
 	if c.Cache.Kind == config.CacheRedis {
 		r, err := redisOptions(c)
 		if err != nil {
 			return nil, err
 		}
 		o.Redis = &r
+		redis.SetLogger(driverLog{log})
 	}
 	return cached.New(store, o)
 }

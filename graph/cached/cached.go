@@ -57,6 +57,8 @@ type Options struct {
 	// Meter takes clew.cache.hits, clew.cache.misses, clew.cache.bypasses and clew.cache.redis.failures; nil
 	// for none.
 	Meter metric.Meter
+	// Log is told, as printf is, when Redis begins to fail, and when it works again; nil tells nobody.
+	Log func(format string, args ...any)
 
 	clock func() time.Time // of versions and of what was asked for, in tests
 	eager bool             // keep at the first request, in tests
@@ -74,6 +76,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.clock == nil {
 		o.clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
 	}
 	if o.Trust < 0 || o.Trust > MaxTrust {
 		return o, fmt.Errorf("%w: a version may be trusted for %v at most, not %v", graph.ErrInvalid, MaxTrust, o.Trust)

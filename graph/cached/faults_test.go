@@ -87,6 +87,49 @@ func TestASlowRedisIsLeftAloneAfterAFewCommands(t *testing.T) {
 	}
 }
 
+// A Redis that refused its password was in no log.
+func TestTheLogTellsOnceThatRedisFailsAndOnceThatItWorks(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	of := func(what string) (lines []string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, line := range told {
+			if strings.Contains(line, what) {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	p, proxy := proxied(t, func(o *Options) {
+		o.Redis.Rest = 10 * time.Millisecond
+		o.Log = func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, fmt.Sprintf(format, args...))
+		}
+	})
+	read := func() {
+		p.one.memory.kept.InvalidateAll()
+		same(t, "meanwhile", readOne(t, p.store, view, 1), readOne(t, p.one, view, 1))
+	}
+	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"type":"reset_peer","attributes":{"timeout":0}}`)); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		read()
+		time.Sleep(5 * time.Millisecond) // Redis is tried now and then
+	}
+	if lines := of("reads of Redis"); len(lines) != 1 || !strings.Contains(lines[0], "reset") && !strings.Contains(lines[0], "EOF") {
+		t.Errorf("while it fails: %q", lines)
+	}
+	proxy.Toxics.ResetToxics(t.Context())
+	eventually(t, "the log tells of the end", func() bool { read(); return len(of("reads of Redis")) > 1 })
+	if lines := of("reads of Redis"); len(lines) != 2 || !strings.Contains(lines[1], "work again") {
+		t.Errorf("in the end: %q", lines)
+	}
+}
+
 // Redis dies and comes back, empty, again and again while incidents change and two replicas read them: every
 // answer is the store's of a revision between the start and the end of the read.
 func TestAnswersStayRightWhileRedisDies(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -42,7 +43,7 @@ type redisTier struct {
 	options       Redis
 	keep          time.Duration
 	mostBytes     int
-	reads, writes circuitbreaker.CircuitBreaker[any]
+	reads, writes *breaker
 	count         counters
 }
 
@@ -59,7 +60,7 @@ func newRedisTier(r Redis, o Options, count counters) (*redisTier, error) {
 	r.Secret = bytes.Clone(r.Secret)
 	return &redisTier{
 		client: redis.NewUniversalClient(onceAndSoon(r)), options: r, keep: o.Keep, mostBytes: o.MaxValueBytes,
-		reads: newBreaker(r.Rest), writes: newBreaker(r.Rest), count: count,
+		reads: newBreaker("reads", r.Rest, o.Log), writes: newBreaker("writes", r.Rest, o.Log), count: count,
 	}, nil
 }
 
@@ -73,10 +74,31 @@ func onceAndSoon(r Redis) *redis.UniversalOptions {
 	return &c
 }
 
-// newBreaker opens when half of ten commands failed, and then lets one command in after each rest.
-func newBreaker(rest time.Duration) circuitbreaker.CircuitBreaker[any] {
-	return circuitbreaker.NewBuilder[any]().WithFailureThresholdRatio(5, 10).WithSuccessThreshold(1).
-		WithDelay(rest).WithJitterFactor(0.1).Build()
+// breaker keeps commands of one sort from a Redis that fails them.
+type breaker struct {
+	circuitbreaker.CircuitBreaker[any]
+	last atomic.Pointer[error]
+}
+
+// newBreaker opens when half of ten commands failed, and then lets one command in after each rest. It tells the log
+// when commands begin to be left out, and when they work again.
+func newBreaker(what string, rest time.Duration, log func(string, ...any)) *breaker {
+	b := &breaker{}
+	b.CircuitBreaker = circuitbreaker.NewBuilder[any]().WithFailureThresholdRatio(5, 10).WithSuccessThreshold(1).
+		WithDelay(rest).WithJitterFactor(0.1).
+		OnOpen(func(e circuitbreaker.StateChangedEvent) {
+			if e.OldState == circuitbreaker.ClosedState {
+				log("the cache's %s of Redis fail and are left out until it answers: %v", what, *b.last.Load())
+			}
+		}).
+		OnClose(func(circuitbreaker.StateChangedEvent) { log("the cache's %s of Redis work again", what) }).
+		Build()
+	return b
+}
+
+func (b *breaker) failed(err error) {
+	b.last.Store(&err)
+	b.RecordFailure()
 }
 
 // get reads the alerts kept under the key; ok is false for any reason there may be.
@@ -158,7 +180,7 @@ var errResting = errors.New("redis is left alone for a while")
 
 // guarded runs one command behind a breaker. It ends with the timeout, not with the caller: what a caller
 // gives up says nothing about Redis.
-func (r *redisTier) guarded(ctx context.Context, op string, b circuitbreaker.CircuitBreaker[any], command func(context.Context) error) error {
+func (r *redisTier) guarded(ctx context.Context, op string, b *breaker, command func(context.Context) error) error {
 	if !b.TryAcquirePermit() {
 		r.count.failed(ctx, op, failResting)
 		return errResting
@@ -173,7 +195,7 @@ func (r *redisTier) guarded(ctx context.Context, op string, b circuitbreaker.Cir
 		b.RecordSuccess()
 		r.count.failed(ctx, op, failDamaged)
 	default:
-		b.RecordFailure()
+		b.failed(err)
 		r.count.failed(ctx, op, reasonOf(err))
 	}
 	return err
