@@ -227,18 +227,24 @@ func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 	}
 }
 
-// A disk that is full, or fails, while a store is opened: Pebble tried to flush what it had recovered again
-// and again and never returned.
-func TestOpeningOnAFailingDiskSaysSoAndHarmsNothing(t *testing.T) {
+// killedWithPadding is what is left of a store that was killed with 20 batches of padding in its log.
+func killedWithPadding(t *testing.T) *vfs.MemFS {
+	t.Helper()
 	mem := vfs.NewCrashableMem()
 	s := openAt(t, Options{FS: mem})
+	defer closeStore(t, s)
 	for n := range 20 {
-		if _, err := s.Apply(context.Background(), graphtest.Tenant, graph.Batch{Documents: padding(n)}); err != nil {
+		if _, err := s.Apply(t.Context(), graphtest.Tenant, graph.Batch{Documents: padding(n)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
-	closeStore(t, s)
+	return mem.CrashClone(vfs.CrashCloneCfg{})
+}
+
+// A disk that is full, or fails, while a store is opened: Pebble tried to flush what it had recovered again
+// and again and never returned.
+func TestOpeningOnAFailingDiskSaysSoAndHarmsNothing(t *testing.T) {
+	crashed := killedWithPadding(t)
 	refused := 0
 	for at := int64(1); ; at++ {
 		disk := crashed.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, uint64(at)))})
@@ -273,15 +279,7 @@ func TestOpeningOnAFailingDiskSaysSoAndHarmsNothing(t *testing.T) {
 // What a full disk stops at any write leaves no more in the directory the tenth time than the first: whatever room is
 // made is then there for the opening that needs it.
 func TestOpeningOnAFullDiskAgainAndAgainTakesNoMoreOfIt(t *testing.T) {
-	mem := vfs.NewCrashableMem()
-	s := openAt(t, Options{FS: mem})
-	for n := range 20 {
-		if _, err := s.Apply(context.Background(), graphtest.Tenant, graph.Batch{Documents: padding(n)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
-	closeStore(t, s)
+	crashed := killedWithPadding(t)
 	var tables atomic.Int64
 	for at, opened := int64(1), false; !opened; at++ {
 		disk := crashed.CrashClone(vfs.CrashCloneCfg{})
