@@ -112,9 +112,8 @@ func (i *inspector) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
 	if !ok {
 		return f, nil
 	}
-	e, err := readEnds(j, f)
-	if err == nil {
-		f, err = i.shown(base, j, e, f)
+	if err = j.read(f); err == nil {
+		f, err = i.shown(base, j, j.ends(), f)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -254,44 +253,55 @@ func (f *cutFile) Read(b []byte) (int, error) {
 	return n, err
 }
 
-var journalName = regexp.MustCompile(`^(MANIFEST-)?(\d{6,20})(\.log)?$`)
+var numbered = regexp.MustCompile(`^(MANIFEST-|OPTIONS-)?(\d{6,18})(\.[a-z]+)?$`)
+
+// numberOf reads the name of one of the engine's files that has a number; kind is what is before and behind it.
+func numberOf(name string) (number int64, kind string, ok bool) {
+	m := numbered.FindStringSubmatch(name)
+	if m == nil {
+		return 0, "", false
+	}
+	number, err := strconv.ParseInt(m[2], 10, 64)
+	return number, m[1] + m[3], err == nil
+}
+
+// The kinds of files that are journals.
+const (
+	manifestKind = "MANIFEST-"
+	logKind      = ".log"
+)
 
 // journalOf knows a log and a manifest by the name.
 func journalOf(base string) (j journal, ok bool) {
-	m := journalName.FindStringSubmatch(base)
-	if m == nil || (m[1] == "") == (m[3] == "") {
-		return j, false
-	}
-	number, err := strconv.ParseUint(m[2], 10, 64)
-	return journal{log: uint32(number), manifest: m[1] != ""}, err == nil
+	number, kind, ok := numberOf(base)
+	return journal{log: uint32(number), manifest: kind == manifestKind}, ok && (kind == manifestKind || kind == logKind)
 }
 
 func logFile(number int64) string      { return fmt.Sprintf("%06d.log", number) }
 func manifestFile(number int64) string { return fmt.Sprintf("MANIFEST-%06d", number) }
 
-// readEnds reads a whole file without moving where the engine reads it.
-func readEnds(j journal, f vfs.File) (ends, error) {
+// read reads a whole file without moving where the engine reads it.
+func (j *journal) read(f vfs.File) error {
 	info, err := f.Stat()
 	if err != nil {
-		return ends{}, err
+		return err
 	}
 	j.text = make([]byte, info.Size())
-	if n, err := f.ReadAt(j.text, 0); err != nil && err != io.EOF {
-		return ends{}, err
-	} else {
-		j.text = j.text[:n]
+	n, err := f.ReadAt(j.text, 0)
+	if j.text = j.text[:n]; err == io.EOF {
+		return nil
 	}
-	return j.ends(), nil
+	return err
 }
 
-func endsOf(fs vfs.FS, dir, base string) (ends, error) {
+func readJournal(fs vfs.FS, dir, base string) (journal, error) {
 	j, _ := journalOf(base)
 	f, err := fs.Open(fs.PathJoin(dir, base))
 	if err != nil {
-		return ends{}, err
+		return j, err
 	}
-	e, err := readEnds(j, f)
-	return e, errors.Join(err, f.Close())
+	err = errors.Join(j.read(f), f.Close())
+	return j, err
 }
 
 // numbers are those of the engine's files: each is greater than those before.
@@ -300,21 +310,18 @@ type numbers struct {
 	log, manifest, highest int64
 }
 
-var numbered = regexp.MustCompile(`^(?:MANIFEST-|OPTIONS-)?(\d{6,18})(?:\.[a-z]+)?$`)
-
 func numbersOf(names []string) numbers {
 	n := numbers{used: map[int64]bool{}, logs: map[int64]bool{}}
 	for _, name := range names {
-		m := numbered.FindStringSubmatch(name)
-		if m == nil {
+		number, kind, ok := numberOf(name)
+		if !ok {
 			continue
 		}
-		number, _ := strconv.ParseInt(m[1], 10, 64)
 		n.used[number], n.highest = true, max(n.highest, number)
-		switch {
-		case strings.HasSuffix(name, ".log"):
+		switch kind {
+		case logKind:
 			n.logs[number], n.log = true, max(n.log, number)
-		case strings.HasPrefix(name, "MANIFEST-"):
+		case manifestKind:
 			n.manifest = max(n.manifest, number)
 		}
 	}
@@ -367,16 +374,17 @@ func (s *Store) noteEnds() error {
 		return nil
 	}
 	numbers := numbersOf(names)
-	log, err1 := endsOf(fs, dir, logFile(numbers.log))
-	manifest, err2 := endsOf(fs, dir, manifestFile(numbers.manifest))
+	log, err1 := readJournal(fs, dir, logFile(numbers.log))
+	manifest, err2 := readJournal(fs, dir, manifestFile(numbers.manifest))
 	if err := errors.Join(err1, err2); err != nil {
 		s.options.Log("reading files after closing: %v", err)
 		return nil
 	}
-	if log.records > 0 && log.next < s.acknowledged.Load() {
-		return lostFile(s.name+"/"+logFile(numbers.log), "it lacks commits that were acknowledged")
+	end := log.ends()
+	if err := end.have(s.acknowledged.Load(), s.name+"/"+logFile(numbers.log)); err != nil {
+		return err
 	}
-	n := note{numbers.log, log.at, numbers.manifest, manifest.at, numbers.highest}
+	n := note{numbers.log, end.at, numbers.manifest, manifest.ends().at, numbers.highest}
 	if err := writeSynced(fs, dir, noteNewName, noteName, n.String()); err != nil {
 		s.options.Log("noting where the log ends: %v", err)
 	}
@@ -395,25 +403,15 @@ func cutLog(fs vfs.FS, dir string, durable uint64) error {
 		return nil
 	}
 	base := logFile(number)
-	f, err := fs.Open(fs.PathJoin(dir, base))
+	j, err := readJournal(fs, dir, base)
 	if err != nil {
 		return err
 	}
-	j, _ := journalOf(base)
-	e, err := readEnds(j, f)
-	text := ""
-	if err == nil {
-		b := make([]byte, e.at)
-		_, err = io.ReadFull(f, b)
-		text = string(b)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	e := j.ends()
+	if err := e.have(durable, base); err != nil {
 		return err
 	}
-	if e.records > 0 && e.next < durable {
-		return lostFile(base, "it lacks commits that were acknowledged")
-	}
-	return writeSynced(fs, dir, base+".cut", base, text)
+	return writeSynced(fs, dir, base+".cut", base, string(j.text[:e.at]))
 }
 
 // writeSynced writes a small file under another name and gives it its own when it is durable.

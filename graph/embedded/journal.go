@@ -49,6 +49,15 @@ type ends struct {
 	damage string
 }
 
+// have is an error where a log, named for it, lacks a commit before that number. One without commits was begun behind
+// others.
+func (e ends) have(acknowledged uint64, file string) error {
+	if e.records > 0 && e.next < acknowledged {
+		return lostFile(file, "it lacks commits that were acknowledged")
+	}
+	return nil
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // chunkSum is the checksum of a chunk, from its kind on.
