@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -164,6 +166,29 @@ func TestAStoreThatLostFilesIsNotBegunAnew(t *testing.T) {
 					t.Errorf("the directory held %d files, holds %d, or others", len(before), len(after))
 				}
 			})
+		}
+	}
+}
+
+// Where no file can be opened any more, an opening stood still for ever.
+func TestOpeningEndsWhereADirectoryCannotBeOpened(t *testing.T) {
+	mem := vfs.NewMem()
+	closeStore(t, someStore(t, Options{FS: mem}))
+	for at := int64(1); ; at++ {
+		var opened atomic.Int64
+		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpOpenDir && opened.Add(1) == at {
+				return syscall.EMFILE
+			}
+			return nil
+		}))
+		s, err := Open("store", Options{FS: fs, Salvage: true})
+		if err == nil {
+			closeStore(t, s)
+			break
+		}
+		if at > 100 {
+			t.Fatal(err)
 		}
 	}
 }

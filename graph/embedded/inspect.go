@@ -62,17 +62,18 @@ func (i *inspector) because(err error) error {
 	return helped(err)
 }
 
-// look is done before the engine opens files that must be there.
-func (i *inspector) look() error {
+// look is done before the engine opens files that must be there, and reads past what stops the store: nothing has
+// begun that would have to be stopped.
+func (i *inspector) look(fs vfs.FS) error {
 	dir := i.PathJoin(i.dir, i.name)
-	names, err := i.List(dir)
+	names, err := fs.List(dir)
 	if err != nil && !errors.Is(err, iofs.ErrNotExist) {
 		return err
 	}
 	if len(names) == 0 {
 		return lostFile(i.name, "the engine's files are not there")
 	}
-	there, err := pebble.Peek(dir, i.FS)
+	there, err := pebble.Peek(dir, fs)
 	switch {
 	case err != nil:
 		return lostFile(i.name, oneLine(err))
@@ -82,7 +83,7 @@ func (i *inspector) look() error {
 		return lostFile(i.name+"/marker.format-version", "the file is not there, which says how the others are read")
 	}
 	numbers := numbersOf(names)
-	i.newest, i.note, i.logs.used = numbers.log, readNote(i.FS, dir), numbers.used
+	i.newest, i.note, i.logs.used = numbers.log, readNote(fs, dir), numbers.used
 	if n := i.note; n.logEnd > 0 && !numbers.logs[n.log] && numbers.highest <= n.highest {
 		return i.wrong(i.path(logFile(n.log)), "it was there when the store was closed, and is not any more")
 	}

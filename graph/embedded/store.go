@@ -174,7 +174,7 @@ func (s *Store) openPebble() error {
 		FS: s.sparing(failStopFS{disk, s.failure}), dir: s.dir, name: s.name, salvage: s.options.Salvage,
 	}
 	if !s.begun {
-		if err := i.look(); err != nil {
+		if err := i.look(s.options.FS); err != nil {
 			return err
 		}
 	}
