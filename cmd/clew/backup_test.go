@@ -108,6 +108,20 @@ func TestTheCheckNamesADamagedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	clew(t, dir, "check", "--data", "store").want(t, exitFailed, strings.TrimSuffix(filepath.Base(table), ".sst"), "What to do:")
+	clew(t, dir, "export", "all.json", "--data", "store").want(t, exitFailed, name+": the file is not there", "restore the last backup", "'clew check' says")
+	manifests, err := filepath.Glob(filepath.Join(dir, "store", "pebble", "MANIFEST-*"))
+	if err != nil || len(manifests) == 0 {
+		t.Fatalf("no manifest (%v)", err)
+	}
+	for _, m := range manifests {
+		if err := os.Remove(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nothing := clew(t, dir, "check", "--data", "store").want(t, exitFailed, "pebble/MANIFEST-", "restore the last backup")
+	if all := nothing.out + nothing.err; strings.Contains(all, "--salvage") || strings.Contains(all, "'clew check'") {
+		t.Errorf("where nothing can be read it says\n%s", all)
+	}
 }
 
 func TestAnOlderStoreIsUpgradedAndToldSo(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/embedded"
 )
 
@@ -71,10 +70,7 @@ func (o checkOptions) report(ctx context.Context, s streams) (r embedded.Report,
 	}
 	store, err := openExisting(s.err, o.data, embedded.Options{Salvage: true})
 	if err != nil {
-		if there, _ := embedded.Exists(nil, o.data); there && !errors.Is(err, graph.ErrInUse) && !errors.Is(err, graph.ErrVersion) {
-			fmt.Fprintln(s.err, whatToDo)
-		}
-		return r, err
+		return r, err // it says what helps; nothing can be read or saved
 	}
 	last := time.Now()
 	r, err = store.Check(ctx, func(rows int64) {

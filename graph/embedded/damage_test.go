@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func TestAStoreThatLostFilesIsNotBegunAnew(t *testing.T) {
 		readable bool
 	}{
 		"CREATED":                    {created, "CREATED", true},
-		"CREATED and the tables":     {func(t *testing.T, fs vfs.FS) { created(t, fs); remove("", ".sst")(t, fs) }, "", false},
+		"CREATED and the tables":     {func(t *testing.T, fs vfs.FS) { created(t, fs); remove("", ".sst")(t, fs) }, "", true},
 		"all of the engine's files":  {remove("", ""), "the engine's files are not there", false},
 		"the engine's directory":     {func(t *testing.T, fs vfs.FS) { must(t, fs.RemoveAll("store/pebble")) }, "the engine's files are not there", false},
 		"the marker of the manifest": {remove("marker.manifest", ""), "marker.manifest", false},
@@ -139,7 +140,7 @@ func TestAStoreThatLostFilesIsNotBegunAnew(t *testing.T) {
 				putFile(t, fs, log, "")
 			}
 		}, ".log: it can be read up to byte 0", true},
-		"the tables": {remove("", ".sst"), "000005", false},
+		"the tables": {remove("", ".sst"), "000005", true},
 	} {
 		for _, salvage := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, salvage %t", name, salvage), func(t *testing.T) {
@@ -162,12 +163,144 @@ func TestAStoreThatLostFilesIsNotBegunAnew(t *testing.T) {
 				} else if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") || errors.Is(err, graph.ErrVersion) {
 					t.Fatalf("error is %v", err)
 				}
+				if told := strings.Contains(fmt.Sprint(err), whatIsLeft); err != nil && told != c.readable {
+					t.Errorf("that the rest can be read is told: %t (%v)", told, err)
+				}
 				if after := filesOf(t, fs, "store"); (salvage || name != "the tables" && name != "the manifest") && !sameFiles(before, after) {
 					t.Errorf("the directory held %d files, holds %d, or others", len(before), len(after))
 				}
 			})
 		}
 	}
+}
+
+// twoTenants is a closed store with a table for each of two tenants. The first one's is the smaller one; the other's
+// record and alerts are not in its range.
+func twoTenants(t *testing.T) (fs *vfs.MemFS, first, other graph.TenantID) {
+	t.Helper()
+	fs, first, other = vfs.NewMem(), "zz", graphtest.Tenant
+	s := someStore(t, Options{FS: fs})
+	must(t, s.db.Flush())
+	if _, err := s.Apply(t.Context(), first, graph.Batch{Documents: padding(0)}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, s.db.Flush())
+	closeStore(t, s)
+	return fs, first, other
+}
+
+// changed replaces what a file holds, and removes it where how is nil.
+func changed(t *testing.T, fs vfs.FS, path string, how func(string) string) {
+	t.Helper()
+	if how == nil {
+		must(t, fs.Remove(path))
+		return
+	}
+	putFile(t, fs, path, how(textOf(t, fs, path)))
+}
+
+// What the rest can be read without is named by the refusal, and does not keep the rest from being read.
+func TestTheStoreIsSalvagedWithoutItsTablesOrOptions(t *testing.T) {
+	for name, c := range map[string]struct {
+		prefix, suffix string
+		how            func(string) string
+		says           string
+	}{
+		"a table that is not there":   {"", ".sst", nil, "the file is not there"},
+		"a table that lacks a byte":   {"", ".sst", func(s string) string { return s[:len(s)-1] }, "size mismatch"},
+		"a table that is empty":       {"", ".sst", func(string) string { return "" }, "it has 0 bytes"},
+		"a table that is longer":      {"", ".sst", func(s string) string { return s + "x" }, "size mismatch"},
+		"options that are none":       {"OPTIONS-", "", func(string) string { return "\x00\x00" }, "it is not what it was"},
+		"options of another database": {"OPTIONS-", "", func(string) string { return "[Options]\n comparer=another" }, "comparer"},
+		"options of another log":      {"OPTIONS-", "", func(string) string { return "[Options]\n wal_dir=another" }, "WALDir"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs, first, other := twoTenants(t)
+			path := slices.MinFunc(engineFiles(t, fs, c.prefix, c.suffix), func(a, b string) int {
+				return cmp.Compare(len(textOf(t, fs, a)), len(textOf(t, fs, b)))
+			})
+			file := strings.TrimPrefix(path, "store/")
+			changed(t, fs, path, c.how)
+			before := filesOf(t, fs, "store")
+			_, err := Open("store", Options{FS: fs})
+			expectDamage(t, err, file, c.says, "'clew restore'", "'clew check'")
+			s := openAt(t, Options{FS: fs, Salvage: true})
+			if found := s.Found(); len(found) != 1 || found[0].File != file || !strings.Contains(found[0].Text, c.says) {
+				t.Errorf("it found %v", found)
+			}
+			if r := check(t, s); r.First[0] != s.Found()[0] || r.Rows == 0 || r.Tenants == 0 {
+				t.Errorf("the check says %+v", r)
+			}
+			if p, err := s.Position(t.Context(), graph.View{Tenant: other}); err != nil || p.Alerts == 0 {
+				t.Errorf("of the other tenant: %+v, %v", p, err)
+			}
+			if _, err := s.Position(t.Context(), graph.View{Tenant: first}); c.suffix == ".sst" {
+				expectDamage(t, err, file)
+			} else if err != nil {
+				t.Error(err)
+			}
+			closeStore(t, s)
+			if !sameFiles(before, filesOf(t, fs, "store")) {
+				t.Error("the files are not what they were")
+			}
+		})
+	}
+}
+
+// expectDamage checks that an error is one line that says so and has the texts.
+func expectDamage(t *testing.T, err error, texts ...string) {
+	t.Helper()
+	if !errors.Is(err, ErrDamaged) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error is %v", err)
+	}
+	for _, text := range texts {
+		if !strings.Contains(fmt.Sprint(err), text) {
+			t.Errorf("error is %v, has not %q", err, text)
+		}
+	}
+}
+
+// What the system refuses is not taken for damage, whatever is read then, and does none.
+func TestWhatTheSystemRefusesIsNotTakenForDamage(t *testing.T) {
+	mem, _, _ := twoTenants(t)
+	refused := 0
+	for _, salvage := range []bool{false, true} {
+		for _, cause := range []error{syscall.EIO, syscall.EMFILE, syscall.EACCES} {
+			for at, n := int64(1), new(atomic.Int64); at == 1 || n.Load() >= at-1; at++ {
+				n.Store(0)
+				fs := errorfs.Wrap(copyOf(t, mem), errorfs.InjectorFunc(func(op errorfs.Op) error {
+					if op.Kind.ReadOrWrite() == errorfs.OpIsRead && n.Add(1) == at {
+						return &os.PathError{Op: "reading", Path: op.Path, Err: cause}
+					}
+					return nil
+				}))
+				s, err := Open("store", Options{FS: fs, Salvage: salvage})
+				if err == nil {
+					if len(s.Found()) > 0 {
+						t.Errorf("read %d: %v was found", at, s.Found())
+					}
+					_ = s.Close()
+					continue
+				}
+				if refused++; errors.Is(err, ErrDamaged) || !errors.Is(err, cause) {
+					t.Errorf("read %d: %v", at, err)
+				}
+			}
+		}
+	}
+	if t.Logf("%d refused", refused); refused < 60 {
+		t.Error("too few were refused")
+	}
+}
+
+// copyOf is another file system with a store's files.
+func copyOf(t *testing.T, from *vfs.MemFS) *vfs.MemFS {
+	t.Helper()
+	to := vfs.NewMem()
+	if _, err := vfs.Clone(from, to, "store", "store", vfs.CloneSync); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // Where no file can be opened any more, an opening stood still for ever.

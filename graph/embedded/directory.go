@@ -90,6 +90,8 @@ func (p *prepared) mend(o Options, dir string, format int) error {
 func (p *prepared) salvage(fs vfs.FS, dir string) error {
 	if _, err := fs.Stat(fs.PathJoin(dir, upgradedName)); err == nil {
 		p.name = upgradedName
+	} else if ofTheSystem(err) {
+		return err
 	}
 	created, err := wasCreated(fs, dir)
 	if err != nil || created {

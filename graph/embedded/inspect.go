@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	iofs "io/fs"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,27 +14,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// ErrDamaged: files of the store are missing or not what they were. The text names them and says what to do.
-var ErrDamaged = errors.New("the store is damaged")
-
-// whatHelps is told with ErrDamaged.
-const whatHelps = "keep the directory as it is and restore the last backup into a new one ('clew restore'); 'clew check' says what can still be read"
-
-func lostFile(file, text string) error {
-	return fmt.Errorf("%w: %s: %s: %s", ErrDamaged, file, text, whatHelps)
-}
-
-// helped adds what to do to an error of the engine's that means damage.
-func helped(err error) error {
-	if err == nil || errors.Is(err, ErrDamaged) || !pebble.IsCorruptionError(err) && !errors.Is(err, iofs.ErrNotExist) {
-		return err
-	}
-	return fmt.Errorf("%w: %w: %s", ErrDamaged, err, whatHelps)
-}
-
-// inspector looks at the engine's logs and manifest when the engine reads them to open them: those, and no others,
-// are needed. What it finds stops the opening, unless the store is opened to be salvaged: then it is remembered, and
-// the engine is shown what comes before it.
+// inspector looks at the engine's logs, manifest and options when the engine reads them to open them: those, and no
+// others, are needed. What it finds stops the opening, unless the store is opened to be salvaged: then it is
+// remembered, and the engine is shown what comes before it.
 type inspector struct {
 	vfs.FS
 	dir, name string
@@ -44,6 +25,8 @@ type inspector struct {
 	newest    int64
 	opening   atomic.Bool
 	logs      replayed
+	// reading is the file of these that was opened last.
+	reading string
 	// found is remembered; refused is why the engine was refused a file.
 	found   []Problem
 	refused error
@@ -51,15 +34,22 @@ type inspector struct {
 
 // because is the plain reason of an error of the engine's at opening, where one was found.
 func (i *inspector) because(err error) error {
+	lost := lostTablesOf(i.name, err)
 	switch {
 	case err == nil:
 		return nil
 	case i.refused != nil:
 		return i.refused
+	case len(lost) > 0:
+		return lost
+	case ofTheSystem(err):
+		return err
 	case len(i.found) > 0:
-		return lostFile(i.found[0].File, i.found[0].Text)
+		return lostStore(i.found[0].File, i.found[0].Text)
+	case isDamage(err):
+		return lostStore(i.path(i.reading), oneLine(err))
 	}
-	return helped(err)
+	return err
 }
 
 // look is done before the engine opens files that must be there, and reads past what stops the store: nothing has
@@ -67,20 +57,22 @@ func (i *inspector) because(err error) error {
 func (i *inspector) look(fs vfs.FS) error {
 	dir := i.PathJoin(i.dir, i.name)
 	names, err := fs.List(dir)
-	if err != nil && !errors.Is(err, iofs.ErrNotExist) {
+	if err != nil && !isNoFile(err) {
 		return err
 	}
 	if len(names) == 0 {
-		return lostFile(i.name, "the engine's files are not there")
+		return lostStore(i.name, "the engine's files are not there")
 	}
 	there, err := pebble.Peek(dir, fs)
 	switch {
+	case err != nil && ofTheSystem(err):
+		return err
 	case err != nil:
-		return lostFile(i.name, oneLine(err))
+		return lostStore(i.name, oneLine(err))
 	case !there.Exists:
-		return lostFile(i.name+"/marker.manifest", "the file is not there, which says where the tables are listed")
+		return lostStore(i.name+"/marker.manifest", "the file is not there, which says where the tables are listed")
 	case there.FormatMajorVersion == pebble.FormatDefault:
-		return lostFile(i.name+"/marker.format-version", "the file is not there, which says how the others are read")
+		return lostStore(i.name+"/marker.format-version", "the file is not there, which says how the others are read")
 	}
 	numbers := numbersOf(names)
 	i.newest, i.note, i.logs.used = numbers.log, readNote(fs, dir), numbers.used
@@ -104,20 +96,31 @@ func (i *inspector) wrong(file, text string) error {
 
 // Open opens a file, and looks at what the engine will read of it.
 func (i *inspector) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
-	f, err := i.FS.Open(name, o...)
-	if err != nil || !i.opening.Load() {
-		return f, err
-	}
 	base := i.PathBase(name)
-	j, ok := journalOf(base)
-	if !ok {
-		return f, nil
+	j, isJournal := journalOf(base)
+	if !i.opening.Load() || !isJournal && !strings.HasPrefix(base, "OPTIONS-") {
+		return i.FS.Open(name, o...)
 	}
-	if err = j.read(f); err == nil {
+	i.reading = base
+	f, err := i.FS.Open(name, o...)
+	if err != nil {
+		return nil, err
+	}
+	if j.text, err = wholeOf(f); err == nil && isJournal {
 		f, err = i.shown(base, j, j.ends(), f)
+	} else if err == nil {
+		f, err = i.shownOptions(base, string(j.text), f)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// shownOptions is what the engine is shown of its options: nothing where they are damaged. It does not need them.
+func (i *inspector) shownOptions(base, text string, f vfs.File) (vfs.File, error) {
+	if damage := optionsDamage(i.dir, text); damage != "" {
+		return &cutFile{f, 0}, i.wrong(i.path(base), damage)
 	}
 	return f, nil
 }
@@ -137,6 +140,10 @@ func (i *inspector) shown(base string, j journal, e ends, f vfs.File) (vfs.File,
 	}
 	if text == "" {
 		return f, nil
+	}
+	if j.manifest && e.records == 0 {
+		i.refused = lostStore(i.path(file), text)
+		return f, i.refused
 	}
 	return &cutFile{f, upTo}, i.wrong(i.path(file), text)
 }
@@ -281,18 +288,18 @@ func journalOf(base string) (j journal, ok bool) {
 func logFile(number int64) string      { return fmt.Sprintf("%06d.log", number) }
 func manifestFile(number int64) string { return fmt.Sprintf("MANIFEST-%06d", number) }
 
-// read reads a whole file without moving where the engine reads it.
-func (j *journal) read(f vfs.File) error {
+// wholeOf reads a whole file without moving where the engine reads it.
+func wholeOf(f vfs.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	j.text = make([]byte, info.Size())
-	n, err := f.ReadAt(j.text, 0)
-	if j.text = j.text[:n]; err == io.EOF {
-		return nil
+	text := make([]byte, info.Size())
+	n, err := f.ReadAt(text, 0)
+	if err == io.EOF {
+		err = nil
 	}
-	return err
+	return text[:n], err
 }
 
 func readJournal(fs vfs.FS, dir, base string) (journal, error) {
@@ -301,8 +308,8 @@ func readJournal(fs vfs.FS, dir, base string) (journal, error) {
 	if err != nil {
 		return j, err
 	}
-	err = errors.Join(j.read(f), f.Close())
-	return j, err
+	j.text, err = wholeOf(f)
+	return j, errors.Join(err, f.Close())
 }
 
 // numbers are those of the engine's files: each is greater than those before.

@@ -165,13 +165,24 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// openPebble opens the engine's files. It gives up as soon as a write fails. Pebble would try again for ever (a full
-// disk, while it flushes what it recovered); its goroutines stand still from then on and nothing more reaches the
-// directory.
+// openPebble opens the engine's files, to be salvaged also without tables that are lost: whoever reads one is told.
 func (s *Store) openPebble() error {
+	err := s.openEngine(nil)
+	var lost lostTables
+	if s.options.Salvage && errors.As(err, &lost) {
+		return s.openEngine(lost)
+	}
+	return err
+}
+
+// openEngine opens the engine's files, of which those tables are lost. It gives up as soon as a write fails. Pebble
+// would try again for ever (a full disk, while it flushes what it recovered); its goroutines stand still from then on
+// and nothing more reaches the directory.
+func (s *Store) openEngine(lost lostTables) error {
 	disk := &openingFS{FS: s.options.FS}
 	i := &inspector{
 		FS: s.sparing(failStopFS{disk, s.failure}), dir: s.dir, name: s.name, salvage: s.options.Salvage,
+		found: slices.Clone(lost),
 	}
 	if !s.begun {
 		if err := i.look(s.options.FS); err != nil {
@@ -191,6 +202,8 @@ func (s *Store) openPebble() error {
 		}
 	}()
 	i.opening.Store(true)
+	options := s.pebbleOptions(i)
+	options.DisableConsistencyCheck = len(lost) > 0
 	go func() {
 		var o opened
 		defer func() {
@@ -199,12 +212,14 @@ func (s *Store) openPebble() error {
 			}
 			done <- o
 		}()
-		o.db, o.err = pebble.Open(i.PathJoin(s.dir, s.name), s.pebbleOptions(i))
+		o.db, o.err = pebble.Open(i.PathJoin(s.dir, s.name), options)
 	}()
 	select {
 	case o := <-done:
 		i.opening.Store(false)
-		s.db, s.found = o.db, append(s.found, i.found...)
+		if o.err == nil {
+			s.db, s.found = o.db, append(s.found, i.found...)
+		}
 		return i.because(s.plain(o.err))
 	case <-s.failure.done:
 		return s.failure.err()
