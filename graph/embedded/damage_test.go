@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -362,6 +364,82 @@ func TestSalvageLeavesTheDirectoryAsItIs(t *testing.T) {
 	if names, _ := crashed.List("none"); len(names) > 0 {
 		t.Errorf("there is %v now", names)
 	}
+}
+
+// readOnly is a file system that cannot be written.
+func readOnly(fs vfs.FS, cause error) vfs.FS {
+	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose {
+			return &os.PathError{Op: "writing", Path: op.Path, Err: cause}
+		}
+		return nil
+	}))
+}
+
+// A copy that cannot be written is checked and saved, one with damage, too. Nothing else can be done with it.
+func TestAStoreThatCannotBeWrittenIsSalvaged(t *testing.T) {
+	for _, cause := range []error{syscall.EROFS, syscall.EACCES} {
+		mem := vfs.NewMem()
+		s := someStore(t, Options{FS: mem})
+		want := contentOf(t, s, graphtest.Tenant)
+		closeStore(t, s)
+		fs := readOnly(mem, cause)
+		if _, err := Open("store", Options{FS: fs}); !errors.Is(err, cause) || !strings.Contains(err.Error(), "cannot be written") {
+			t.Errorf("to be written: %v", err)
+		}
+		s = openAt(t, Options{FS: fs, Salvage: true})
+		expectSound(t, s)
+		if got := contentOf(t, s, graphtest.Tenant); got != want {
+			t.Errorf("it shows %s, was %s", got, want)
+		}
+		closeStore(t, s)
+		changed(t, mem, newestLog(t, mem), func(s string) string { return s[:len(s)/2] })
+		s = openAt(t, Options{FS: fs, Salvage: true})
+		if found := fmt.Sprint(s.Found()); !strings.Contains(found, ".log") {
+			t.Errorf("it found %s", found)
+		}
+		closeStore(t, s)
+		putFile(t, mem, "store/FORMAT", formatHead+"1\n")
+		if _, err := Open("store", Options{FS: fs, Salvage: true}); !errors.Is(err, cause) || !strings.Contains(err.Error(), "must be upgraded") {
+			t.Errorf("of an older format: %v", err)
+		}
+	}
+}
+
+// Who may not write to a directory does not take what another process is writing there for damage.
+func TestAStoreThatAnotherProcessHasOpenIsNotSalvaged(t *testing.T) {
+	const env = "CLEW_TEST_HOLD_DIR"
+	if dir := os.Getenv(env); dir != "" {
+		s, err := Open(dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("open")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		closeStore(t, s)
+		return
+	}
+	dir := t.TempDir()
+	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	child.Env = append(os.Environ(), env+"="+dir)
+	in, err := child.StdinPipe()
+	must(t, err)
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	salvaged := Options{FS: readOnly(vfs.Default, syscall.EACCES), Salvage: true}
+	if _, err := Open(dir, salvaged); !errors.Is(err, graph.ErrInUse) {
+		t.Errorf("while it is open: %v", err)
+	}
+	must(t, in.Close())
+	must(t, child.Wait())
+	s, err := Open(dir, salvaged)
+	must(t, err)
+	expectSound(t, s)
+	closeStore(t, s)
 }
 
 // logged is a store whose log holds many commits, and what it shows.

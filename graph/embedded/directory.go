@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -42,25 +43,33 @@ type prepared struct {
 }
 
 // prepare makes or checks the directory, locks it and upgrades an older one. The lock must be closed. To be salvaged,
-// a directory of this format stays as it is.
+// a directory of this format stays as it is, and may be one that cannot be written.
 func prepare(o Options, dir string) (p prepared, err error) {
-	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
-		return p, err
+	if !o.Salvage {
+		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+			return p, err
+		}
 	}
 	if err := refuseForeign(o.FS, dir); err != nil {
 		return p, err
 	}
-	if p.lock, err = lockDirectory(o.FS, dir); err != nil {
+	var unlocked error
+	if p.lock, err = lockDirectory(o.FS, dir); o.Salvage && isReadOnly(err) {
+		p.lock, unlocked, err = noLock{}, err, lockedElsewhere(o.FS, dir)
+	}
+	if err != nil {
 		return p, err
 	}
 	p.name = pebbleName
 	format, err := checkFormat(o.FS, dir)
-	if err == nil {
-		if o.Salvage && format == formatVersion {
-			err = p.salvage(o.FS, dir)
-		} else {
-			err = p.mend(o, dir, format)
-		}
+	switch {
+	case err != nil:
+	case o.Salvage && format == formatVersion:
+		err = p.salvage(o.FS, dir)
+	case unlocked != nil:
+		err = unlocked
+	default:
+		err = p.mend(o, dir, format)
 	}
 	if err != nil {
 		return p, errors.Join(err, p.lock.Close())
@@ -201,9 +210,27 @@ func lockDirectory(fs vfs.FS, dir string) (io.Closer, error) {
 	lock, err := fs.Lock(fs.PathJoin(dir, lockName))
 	var path *iofs.PathError
 	if err != nil && !errors.As(err, &path) { // the lock's file could be opened, so it is held
-		return nil, fmt.Errorf("%w: directory %s is open in this or another process: %w", graph.ErrInUse, dir, err)
+		return nil, inUse(dir, err)
 	}
 	return lock, err
+}
+
+func inUse(dir string, err error) error {
+	return fmt.Errorf("%w: directory %s is open in this or another process: %w", graph.ErrInUse, dir, err)
+}
+
+// lockedElsewhere is an error where a directory that cannot be locked here, as it cannot be written, is in use. Files
+// that change while they are read look damaged.
+func lockedElsewhere(fs vfs.FS, dir string) error {
+	if name := fs.PathJoin(dir, lockName); vfs.Root(fs) == vfs.Default && isLocked(name) {
+		return inUse(dir, errors.New(name+" is locked"))
+	}
+	return nil
+}
+
+// isReadOnly knows the errors of what cannot be written.
+func isReadOnly(err error) bool {
+	return errors.Is(err, iofs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 // checkFormat gives the directory's format, one that this program reads, and makes a new directory one of its own.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	iofs "io/fs"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -70,7 +69,7 @@ func finishUpgrade(fs vfs.FS, dir string) error {
 
 // cannotWrite says what to do about a directory that is not writable.
 func cannotWrite(fs vfs.FS, dir string, err error) error {
-	if !errors.Is(err, iofs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+	if !isReadOnly(err) {
 		return err
 	}
 	if format, old := readFormat(fs, dir); old == nil && format < formatVersion {
