@@ -40,16 +40,21 @@ func clearLeftovers(fs vfs.FS, dir string) error {
 	return err
 }
 
-// Exists reports whether dir holds a store, of whatever format; fs nil means the operating system's.
+// Exists reports whether dir holds a store, of whatever format, or one that lost the file that says which; fs nil
+// means the operating system's.
 func Exists(fs vfs.FS, dir string) (bool, error) {
 	if fs == nil {
 		fs = vfs.Default
 	}
 	_, err := fs.Stat(fs.PathJoin(dir, formatName))
+	if !errors.Is(err, iofs.ErrNotExist) {
+		return err == nil, err
+	}
+	names, err := fs.List(dir)
 	if errors.Is(err, iofs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil, err
+	return isStore(names), err
 }
 
 // An archive is a tar of plain files: the head, the engine's files in the head's order, the end. The end has the

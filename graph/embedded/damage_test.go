@@ -262,6 +262,56 @@ func expectDamage(t *testing.T, err error, texts ...string) {
 	}
 }
 
+// A store whose format file is damaged or lost is told from a directory that is none, and can be salvaged.
+func TestAStoreThatLostItsFormatIsToldFromAnotherDirectory(t *testing.T) {
+	replaced := func(text string) func(*testing.T, vfs.FS) {
+		return func(t *testing.T, fs vfs.FS) { putFile(t, fs, "store/FORMAT", text) }
+	}
+	for name, c := range map[string]struct {
+		damage func(*testing.T, vfs.FS)
+		says   string
+	}{
+		"lost":              {func(t *testing.T, fs vfs.FS) { must(t, fs.Remove("store/FORMAT")) }, "the file is not there"},
+		"empty":             {replaced(""), "not a format file"},
+		"of other bytes":    {replaced("\x00\x00"), "not a format file"},
+		"of another digit":  {replaced(formatHead + "0\n"), "not a format file"},
+		"of another end":    {replaced(formatHead + "20"), "not a format file"},
+		"of a word for one": {replaced(formatHead + "two\n"), "not a format file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs, _, other := twoTenants(t)
+			s := openAt(t, Options{FS: fs})
+			want := contentOf(t, s, other)
+			closeStore(t, s)
+			c.damage(t, fs)
+			before := filesOf(t, fs, "store")
+			if there, err := Exists(fs, "store"); err != nil || !there {
+				t.Errorf("it is there: %t, %v", there, err)
+			}
+			_, err := Open("store", Options{FS: fs})
+			expectDamage(t, err, "FORMAT", c.says, "'clew restore'", whatIsLeft)
+			s = openAt(t, Options{FS: fs, Salvage: true})
+			if r := check(t, s); len(s.Found()) != 1 || s.Found()[0].File != formatName || r.Problems != 1 {
+				t.Errorf("it found %v, the check %v", s.Found(), r.First)
+			}
+			if got := contentOf(t, s, other); got != want {
+				t.Errorf("it shows %s, was %s", got, want)
+			}
+			closeStore(t, s)
+			if !sameFiles(before, filesOf(t, fs, "store")) {
+				t.Error("the files are not what they were")
+			}
+			must(t, fs.RemoveAll("store/pebble"))
+			for _, salvage := range []bool{false, true} {
+				if _, err := Open("store", Options{FS: fs, Salvage: salvage}); err == nil || errors.Is(err, ErrDamaged) ||
+					!errors.Is(err, graph.ErrVersion) && !errors.Is(err, graph.ErrNotFound) {
+					t.Errorf("without the engine's files, salvage %t: %v", salvage, err)
+				}
+			}
+		})
+	}
+}
+
 // What the system refuses is not taken for damage, whatever is read then, and does none.
 func TestWhatTheSystemRefusesIsNotTakenForDamage(t *testing.T) {
 	mem, _, _ := twoTenants(t)

@@ -45,13 +45,13 @@ type prepared struct {
 // prepare makes or checks the directory, locks it and upgrades an older one. The lock must be closed. To be salvaged,
 // a directory of this format stays as it is, and may be one that cannot be written.
 func prepare(o Options, dir string) (p prepared, err error) {
-	if !o.Salvage {
+	if !o.Salvage { // else there is a store
 		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
 			return p, err
 		}
-	}
-	if err := refuseForeign(o.FS, dir); err != nil {
-		return p, err
+		if err := refuseForeign(o.FS, dir); err != nil {
+			return p, err
+		}
 	}
 	var unlocked error
 	if p.lock, err = lockDirectory(o.FS, dir); o.Salvage && isReadOnly(err) {
@@ -62,6 +62,10 @@ func prepare(o Options, dir string) (p prepared, err error) {
 	}
 	p.name = pebbleName
 	format, err := checkFormat(o.FS, dir)
+	if o.Salvage && errors.Is(err, ErrDamaged) {
+		format, err = formatVersion, nil
+		p.found = []Problem{{File: formatName, Text: fmt.Sprintf("it does not say the store's format, which is taken for %d", formatVersion)}}
+	}
 	switch {
 	case err != nil:
 	case o.Salvage && format == formatVersion:
@@ -110,7 +114,7 @@ func (p *prepared) salvage(fs vfs.FS, dir string) error {
 	if err == nil && held == "" {
 		return fmt.Errorf("%w: the store in %s was being made when that was cut short, and holds nothing yet", graph.ErrNotFound, dir)
 	}
-	p.found = []Problem{{File: createdName, Text: "the file is not there, and " + p.name + "/" + held + " is: " + whenRemoved}}
+	p.found = append(p.found, Problem{File: createdName, Text: "the file is not there, and " + p.name + "/" + held + " is: " + whenRemoved})
 	return err
 }
 
@@ -187,6 +191,9 @@ func refuseForeign(fs vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
+	if isStore(names) {
+		return nil // its format is looked at under the lock
+	}
 	other := ""
 	for _, n := range names {
 		switch n {
@@ -204,6 +211,12 @@ func refuseForeign(fs vfs.FS, dir string) error {
 		return fmt.Errorf("%w: directory %s is not empty (%s) and is no store of this program: name an empty or new one", graph.ErrVersion, dir, other)
 	}
 	return nil
+}
+
+// isStore knows a store by what is beside its format file, without that. A directory that a restore is making is none.
+func isStore(names []string) bool {
+	has := func(name string) bool { return slices.Contains(names, name) }
+	return has(pebbleName) && (has(createdName) || has(lockName)) && !has(restoringName)
 }
 
 func lockDirectory(fs vfs.FS, dir string) (io.Closer, error) {
@@ -235,15 +248,27 @@ func isReadOnly(err error) bool {
 
 // checkFormat gives the directory's format, one that this program reads, and makes a new directory one of its own.
 func checkFormat(fs vfs.FS, dir string) (int, error) {
-	n, err := readFormat(fs, dir)
-	if errors.Is(err, iofs.ErrNotExist) {
-		return formatVersion, writeFormat(fs, dir, formatVersion)
+	names, err := fs.List(dir)
+	if err != nil {
+		return 0, err
 	}
-	if err == nil && (n < oldestFormat || n > formatVersion) {
-		err = fmt.Errorf("%w: directory %s has format %d, this program reads %d: use the program that wrote it, or a newer one", graph.ErrVersion, dir, n, formatVersion)
+	n, err := readFormat(fs, dir)
+	switch missing := errors.Is(err, iofs.ErrNotExist); {
+	case missing && isStore(names):
+		return 0, lostFile(formatName, "the file is not there, and "+pebbleName+" is")
+	case missing:
+		return formatVersion, writeFormat(fs, dir, formatVersion)
+	case errors.Is(err, errNoFormat) && isStore(names):
+		return 0, lostFile(formatName, err.Error())
+	case errors.Is(err, errNoFormat):
+		return 0, fmt.Errorf("%w: %s: %w, and there is no store beside it: name an empty or new directory", graph.ErrVersion, fs.PathJoin(dir, formatName), err)
+	case err == nil && n > formatVersion:
+		return n, fmt.Errorf("%w: directory %s has format %d, this program reads %d: use the program that wrote it, or a newer one", graph.ErrVersion, dir, n, formatVersion)
 	}
 	return n, err
 }
+
+var errNoFormat = errors.New("it is not a format file of this program")
 
 func readFormat(fs vfs.FS, dir string) (int, error) {
 	f, err := fs.Open(fs.PathJoin(dir, formatName))
@@ -252,19 +277,24 @@ func readFormat(fs vfs.FS, dir string) (int, error) {
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, 256))
+	if errors.Is(err, syscall.EISDIR) {
+		return 0, errNoFormat
+	}
 	if err != nil {
 		return 0, err
 	}
-	version, found := strings.CutPrefix(strings.TrimSpace(string(text)), formatHead)
+	version := strings.TrimPrefix(strings.TrimSuffix(string(text), "\n"), formatHead)
 	n, err := strconv.Atoi(version)
-	if !found || err != nil {
-		return 0, fmt.Errorf("%w: %s is not a format file of this program", graph.ErrVersion, fs.PathJoin(dir, formatName))
+	if err != nil || n < oldestFormat || string(text) != formatText(n) {
+		return 0, errNoFormat
 	}
 	return n, nil
 }
 
+func formatText(version int) string { return fmt.Sprintf("%s%d\n", formatHead, version) }
+
 func writeFormat(fs vfs.FS, dir string, version int) error {
-	if err := writeSynced(fs, dir, formatNewName, formatName, fmt.Sprintf("%s%d\n", formatHead, version)); err != nil {
+	if err := writeSynced(fs, dir, formatNewName, formatName, formatText(version)); err != nil {
 		return err
 	}
 	return syncDirectory(fs, fs.PathDir(dir))

@@ -37,6 +37,7 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 	}{
 		"a newer format":          {formatName, formatHead + "99\n", "format 99"},
 		"a damaged format file":   {formatName, "\x00\x00", "not a format file"},
+		"an empty format file":    {formatName, "", "name an empty or new directory"},
 		"a directory of another":  {"letters.txt", "dear", "letters.txt"},
 		"a database of another's": {"CURRENT", "MANIFEST-000001\n", "CURRENT"},
 	} {
