@@ -312,6 +312,56 @@ func TestAStoreThatLostItsFormatIsToldFromAnotherDirectory(t *testing.T) {
 	}
 }
 
+// What is found when a store is opened to be salvaged is what was damaged, and nothing where nothing was.
+func TestFoundNamesWhatIsDamagedAndNothingElse(t *testing.T) {
+	half := func(s string) string { return s[:len(s)/2] }
+	for name, c := range map[string]struct {
+		file func(*testing.T, vfs.FS) string
+		how  func(string) string
+	}{
+		"a log":      {func(t *testing.T, fs vfs.FS) string { return newestLog(t, fs) }, func(s string) string { return s[:1000] }},
+		"a manifest": {func(t *testing.T, fs vfs.FS) string { return slices.Max(engineFiles(t, fs, "MANIFEST-", "")) }, half},
+		"a table":    {func(t *testing.T, fs vfs.FS) string { return engineFiles(t, fs, "", ".sst")[0] }, half},
+		"options":    {func(t *testing.T, fs vfs.FS) string { return slices.Max(engineFiles(t, fs, "OPTIONS-", "")) }, func(string) string { return "x" }},
+		"CREATED":    {func(*testing.T, vfs.FS) string { return "store/CREATED" }, nil},
+		"FORMAT":     {func(*testing.T, vfs.FS) string { return "store/FORMAT" }, half},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := inAllFiles(t)
+			file := c.file(t, fs)
+			found := func() []Problem {
+				s := openAt(t, Options{FS: fs, Salvage: true})
+				defer closeStore(t, s)
+				return s.Found()
+			}
+			if f := found(); len(f) > 0 {
+				t.Errorf("of a sound store it found %v", f)
+			}
+			changed(t, fs, file, c.how)
+			if f := found(); !slices.ContainsFunc(f, func(p Problem) bool { return "store/"+p.File == file && p.Text != "" }) {
+				t.Errorf("it found %v, not %s", f, file)
+			} else if len(f) > 1 && name != "a manifest" { // without all of which other files seem lost
+				t.Errorf("it found %v, and %s is damaged", f, file)
+			}
+		})
+	}
+}
+
+// inAllFiles is a closed store with rows in a table and in a log.
+func inAllFiles(t *testing.T) *vfs.MemFS {
+	t.Helper()
+	fs := vfs.NewMem()
+	s := someStore(t, Options{FS: fs, Clock: graphtest.NewClock().Now})
+	must(t, s.db.Flush())
+	for i := range 5 {
+		if _, err := s.Apply(t.Context(), graphtest.Tenant, logonBatch(100+i, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeStore(t, s)
+	return fs
+}
+
 // What the system refuses is not taken for damage, whatever is read then, and does none.
 func TestWhatTheSystemRefusesIsNotTakenForDamage(t *testing.T) {
 	mem, _, _ := twoTenants(t)
