@@ -44,8 +44,9 @@ type Options struct {
 	CacheBytes int64
 	// Salvage is for finding and saving what can be read of a store with damaged files: these are then errors of
 	// the reads that meet them and do not stop the store, and Check reports what Open found. The store takes no
-	// writes, and nothing in the directory is made, changed or removed, unless it is of an older format and must be
-	// upgraded to be read: else it need not be writable, and is opened without its lock where that cannot be taken.
+	// writes, and nothing in the directory but its lock is made, changed or removed, unless it is of an older format
+	// and must be upgraded to be read: else it need not be writable, and is opened without its lock where that
+	// cannot be taken.
 	Salvage bool
 
 	memTableBytes uint64 // small in tests, so that files change hands often
