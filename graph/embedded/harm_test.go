@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -50,34 +52,89 @@ func harms(text string, random *rand.Rand) map[string]func(string) string {
 	return out
 }
 
-// Whatever one file of a closed store has lost, the store shows all that it had, or is refused as damaged; what is
-// opened to be salvaged changes nothing, and says that it does not show all.
+// Whatever one file of a store has lost, the store shows all that it had, or is refused as damaged; what is opened to
+// be salvaged changes nothing, and says that it does not show all. Of a store that was killed, the newest log is as a
+// crash may leave it.
 func TestNoDamageToAnyFileGoesUnseen(t *testing.T) {
-	sound := inAllFiles(t)
-	s := openAt(t, Options{FS: sound, Salvage: true})
-	want, err := rowsSum(s)
+	for name, sound := range map[string]*vfs.MemFS{"closed": inAllFiles(t), "killed": manyLogs(t)} {
+		t.Run(name, func(t *testing.T) {
+			paths, want := slices.Sorted(maps.Keys(filesOf(t, sound, "store"))), shownBy(t, sound)
+			if newest := newestLog(t, sound); name == "killed" {
+				paths = slices.DeleteFunc(paths, func(p string) bool { return p == newest })
+			}
+			random, outcomes := rand.New(rand.NewPCG(17, 4)), map[string]int{}
+			for _, path := range paths {
+				for how, harm := range harms(textOf(t, sound, path), random) {
+					for _, salvage := range []bool{true, false} {
+						fs := copyOf(t, sound)
+						changed(t, fs, path, harm)
+						outcomes[expectShownOrRefused(t, fs, salvage, want, path+" "+how)]++
+					}
+				}
+			}
+			if t.Logf("%v", outcomes); outcomes["shown"] < 50 || outcomes["refused"] < 50 || outcomes["salvaged"] < 40 || name == "closed" && outcomes["stopped"] < 10 {
+				t.Error("too little was tried")
+			}
+		})
+	}
+}
+
+func shownBy(t *testing.T, fs *vfs.MemFS) string {
+	t.Helper()
+	s := openAt(t, Options{FS: copyOf(t, fs), Salvage: true})
+	defer closeStore(t, s)
+	sum, err := rowsSum(s)
 	must(t, err)
-	closeStore(t, s)
-	random := rand.New(rand.NewPCG(17, 4))
-	outcomes := map[string]int{}
-	for _, path := range slices.Sorted(maps.Keys(filesOf(t, sound, "store"))) {
-		for how, harm := range harms(textOf(t, sound, path), random) {
+	return sum
+}
+
+// The note and the markers may be anything: the store shows all that it had, or is refused as damaged.
+func TestMarkersThatAreNoFilesHideNothing(t *testing.T) {
+	sound := inAllFiles(t)
+	want := shownBy(t, sound)
+	for _, file := range []string{createdName, formatName, pebbleName + "/" + noteName, pebbleName + "/" + noteNewName} {
+		for how, harm := range map[string]func(path string) error{
+			"a directory": func(path string) error {
+				return errors.Join(os.RemoveAll(path), os.MkdirAll(filepath.Join(path, "x"), 0o700))
+			},
+			"a link to nothing": func(path string) error {
+				return errors.Join(os.RemoveAll(path), os.Symlink(filepath.Join(t.TempDir(), "x"), path))
+			},
+			"a link to what was there": func(path string) error {
+				if _, err := os.Stat(path); err != nil {
+					return nil
+				}
+				to := filepath.Join(t.TempDir(), "x")
+				return errors.Join(os.Rename(path, to), os.Symlink(to, path))
+			},
+			"garbage": func(path string) error { return os.WriteFile(path, []byte("garbage"), 0o600) },
+		} {
 			for _, salvage := range []bool{true, false} {
-				fs := copyOf(t, sound)
-				changed(t, fs, path, harm)
-				outcomes[expectShownOrRefused(t, fs, salvage, want, path+" "+how)]++
+				dir := filepath.Join(t.TempDir(), "store")
+				if _, err := vfs.Clone(sound, vfs.Default, "store", dir); err != nil {
+					t.Fatal(err)
+				}
+				must(t, harm(filepath.Join(dir, filepath.FromSlash(file))))
+				s, err := Open(dir, Options{Salvage: salvage})
+				if err != nil {
+					if !errors.Is(err, ErrDamaged) || salvage {
+						t.Errorf("%s is %s, salvage %t: %v", file, how, salvage, err)
+					}
+					continue
+				}
+				if got, err := rowsSum(s); err != nil || got != want {
+					t.Errorf("%s is %s, salvage %t: not all is shown (%v)", file, how, salvage, err)
+				}
+				closeStore(t, s)
 			}
 		}
-	}
-	if t.Logf("%v", outcomes); outcomes["shown"] < 50 || outcomes["refused"] < 50 || outcomes["stopped"] < 10 || outcomes["salvaged"] < 40 {
-		t.Error("too little was tried")
 	}
 }
 
 func expectShownOrRefused(t *testing.T, fs *vfs.MemFS, salvage bool, want, what string) (outcome string) {
 	t.Helper()
 	before := filesOf(t, fs, "store")
-	s, err := Open("store", Options{FS: fs, Salvage: salvage})
+	s, err := Open("store", Options{FS: fs, Salvage: salvage, memTableBytes: smallFiles})
 	if err != nil {
 		if newer := errors.Is(err, graph.ErrVersion) && strings.Contains(err.Error(), "has format"); !errors.Is(err, ErrDamaged) && !newer {
 			t.Errorf("%s, salvage %t: %v", what, salvage, err)
