@@ -109,6 +109,11 @@ func TestTheCheckNamesADamagedFile(t *testing.T) {
 	}
 	clew(t, dir, "check", "--data", "store").want(t, exitFailed, strings.TrimSuffix(filepath.Base(table), ".sst"), "What to do:")
 	clew(t, dir, "export", "all.json", "--data", "store").want(t, exitFailed, name+": the file is not there", "restore the last backup", "'clew check' says")
+	if err := os.Remove(filepath.Join(dir, "store", "FORMAT")); err != nil {
+		t.Fatal(err)
+	}
+	clew(t, dir, "check", "--data", "store").want(t, exitFailed, "file FORMAT: it does not say the store's format", name)
+	clew(t, dir, "export", "all.json", "--data", "store").want(t, exitFailed, "FORMAT: the file is not there", "restore the last backup")
 	manifests, err := filepath.Glob(filepath.Join(dir, "store", "pebble", "MANIFEST-*"))
 	if err != nil || len(manifests) == 0 {
 		t.Fatalf("no manifest (%v)", err)

@@ -61,8 +61,8 @@ type lostTables []Problem
 // Error names the first.
 func (l lostTables) Error() string {
 	text := l[0].Text
-	if n := len(l) - 1; n > 0 {
-		text += fmt.Sprintf(" (and %d more tables are missing or cut)", n)
+	if len(l) > 1 {
+		text += fmt.Sprintf(" (the first of %d such tables)", len(l))
 	}
 	return lostFile(l[0].File, text).Error()
 }

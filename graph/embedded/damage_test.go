@@ -249,6 +249,23 @@ func TestTheStoreIsSalvagedWithoutItsTablesOrOptions(t *testing.T) {
 	}
 }
 
+// Of several tables that are lost the refusal names one and counts them, and each is found.
+func TestAllLostTablesAreCountedAndFound(t *testing.T) {
+	fs, _, _ := twoTenants(t)
+	tables := engineFiles(t, fs, "", ".sst")
+	must(t, fs.Remove(tables[0]))
+	putFile(t, fs, tables[1], "")
+	_, err := Open("store", Options{FS: fs})
+	expectDamage(t, err, ".sst: ", "(the first of 2 such tables)")
+	s := openAt(t, Options{FS: fs, Salvage: true})
+	defer closeStore(t, s)
+	for _, table := range tables {
+		if !slices.ContainsFunc(s.Found(), func(p Problem) bool { return "store/"+p.File == table }) {
+			t.Errorf("it found %v, not %s", s.Found(), table)
+		}
+	}
+}
+
 // expectDamage checks that an error is one line that says so and has the texts.
 func expectDamage(t *testing.T, err error, texts ...string) {
 	t.Helper()
@@ -484,7 +501,7 @@ func TestAStoreThatCannotBeWrittenIsSalvaged(t *testing.T) {
 		want := contentOf(t, s, graphtest.Tenant)
 		closeStore(t, s)
 		fs := readOnly(mem, cause)
-		if _, err := Open("store", Options{FS: fs}); !errors.Is(err, cause) || !strings.Contains(err.Error(), "cannot be written") {
+		if _, err := Open("store", Options{FS: fs}); !errors.Is(err, cause) || !strings.Contains(err.Error(), "cannot be written, only read with 'clew check' and 'clew export --salvage'") {
 			t.Errorf("to be written: %v", err)
 		}
 		s = openAt(t, Options{FS: fs, Salvage: true})

@@ -72,11 +72,15 @@ func cannotWrite(fs vfs.FS, dir string, err error) error {
 	if !isReadOnly(err) {
 		return err
 	}
-	if format, old := readFormat(fs, dir); old == nil && format < formatVersion {
+	format, none := readFormat(fs, dir)
+	switch {
+	case none != nil:
+		return fmt.Errorf("directory %s cannot be written: %w", dir, err)
+	case format < formatVersion:
 		return fmt.Errorf("directory %s has format %d and must be upgraded to %d, but cannot be written: make it writable, or use the older program: %w",
 			dir, format, formatVersion, err)
 	}
-	return fmt.Errorf("directory %s cannot be written: %w", dir, err)
+	return fmt.Errorf("directory %s cannot be written, only read with 'clew check' and 'clew export --salvage': %w", dir, err)
 }
 
 // upgrade of one directory from an older format.
