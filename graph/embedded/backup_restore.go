@@ -248,7 +248,7 @@ func (r restore) unpackFile(in *tar.Reader, f backupFile, to string) (sum string
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	hash := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(out, hash), reader{r.ctx, in}); err != nil {
+	if _, err := io.Copy(io.MultiWriter(hash, out), reader{r.ctx, in}); err != nil {
 		return "", cutShort(err, f.Name)
 	}
 	return hex.EncodeToString(hash.Sum(nil)), out.Sync()
