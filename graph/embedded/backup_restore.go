@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -160,7 +161,20 @@ func (r restore) unpack(archive io.Reader, to string) (backupHead, error) {
 	if _, err := in.Next(); err != io.EOF {
 		return head, invalid("something follows the archive's end (%v)", err)
 	}
-	return head, nil
+	return head, onlyPadding(archive)
+}
+
+// onlyPadding reads what is behind the archive's end: programs fill up to a block of their own.
+func onlyPadding(archive io.Reader) error {
+	const most = 1 << 20
+	rest, err := io.ReadAll(io.LimitReader(archive, most+1))
+	if err != nil {
+		return err
+	}
+	if len(rest) > most || len(bytes.Trim(rest, "\x00")) > 0 {
+		return invalid("something follows the archive's end")
+	}
+	return nil
 }
 
 // check refuses what this program cannot have written, or cannot open.
@@ -201,7 +215,7 @@ func nextEntry(in *tar.Reader, name string) (*tar.Header, error) {
 		return nil, err
 	case h.Name != name:
 		return nil, invalid("the archive has %q where %s was to come", h.Name, name)
-	case h.Typeflag != tar.TypeReg:
+	case h.Typeflag != tar.TypeReg || len(h.PAXRecords) > 0: // records could make a huge file of nothing
 		return nil, invalid("%s is not a plain file in the archive", name)
 	}
 	return h, nil

@@ -117,6 +117,10 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 			e[1].Typeflag, e[1].Linkname, e[1].content, e[1].Size = tar.TypeLink, "../x", nil, 0
 			return e
 		}, "not a plain file", graph.ErrInvalid},
+		"records of a sparse file, say": {func(e []entry) []entry {
+			e[1].PAXRecords = map[string]string{"CLEW.x": "y"}
+			return e
+		}, "not a plain file", graph.ErrInvalid},
 		"a way out":           {renamed("pebble/../../x.sst"), "unknown file", graph.ErrInvalid},
 		"an absolute name":    {renamed("/tmp/000007.sst"), "unknown file", graph.ErrInvalid},
 		"a directory below":   {renamed("pebble/sub/000007.sst"), "unknown file", graph.ErrInvalid},
@@ -150,6 +154,20 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 	}
 	if err := Restore(t.Context(), vfs.NewMem(), strings.NewReader("no tar at all"+strings.Repeat("x", 1000)), "store"); !errors.Is(err, graph.ErrInvalid) {
 		t.Errorf("of a text: %v", err)
+	}
+}
+
+// Whatever stood behind the end of the tar was taken for part of a sound backup.
+func TestOnlyPaddingMayFollowABackup(t *testing.T) {
+	archive, _ := someArchive(t)
+	for behind, ok := range map[string]bool{
+		strings.Repeat("\x00", 10240): true, "x": false, strings.Repeat("\x00", 10240) + "x": false, string(archive): false,
+		strings.Repeat("\x00", 2<<20): false,
+	} {
+		err := Restore(t.Context(), vfs.NewMem(), strings.NewReader(string(archive)+behind), "store")
+		if ok != (err == nil) || !ok && (!errors.Is(err, graph.ErrInvalid) || !strings.Contains(err.Error(), "something follows")) {
+			t.Errorf("with %d bytes behind it: %v", len(behind), err)
+		}
 	}
 }
 
@@ -205,7 +223,7 @@ func TestRestoreWantsAnEmptyDirectory(t *testing.T) {
 	if err := fs.MkdirAll("store", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, fs, "store/letters.txt", "dear")
+	putFile(t, fs, "store/letters.txt", "dear")
 	if err := Restore(t.Context(), fs, bytes.NewReader(archive), "store"); !errors.Is(err, graph.ErrConflict) || !strings.Contains(err.Error(), "letters.txt") {
 		t.Errorf("beside another's file: %v", err)
 	}
