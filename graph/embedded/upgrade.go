@@ -25,6 +25,9 @@ const (
 	// copyPrefix and the former format's number name a whole store as it was, for going back. Its files are hard
 	// links where the file system has them.
 	copyPrefix = "backup-format-"
+	// unnamed ends the copy's name until the format file says the new format: what has the name itself is never
+	// touched.
+	unnamed = ".partial"
 )
 
 // oldestFormat is the first there was.
@@ -33,7 +36,8 @@ const oldestFormat = 1
 // bringUp makes the directory one of this format. notice says what was done, for the user; empty for nothing.
 func bringUp(o Options, dir string, format int, created bool) (notice string, err error) {
 	if format == formatVersion {
-		return "", finishUpgrade(o.FS, dir)
+		_, err := finishUpgrade(o.FS, dir)
+		return "", err
 	}
 	if !created {
 		return "", writeFormat(o.FS, dir, formatVersion) // it holds nothing yet
@@ -41,17 +45,44 @@ func bringUp(o Options, dir string, format int, created bool) (notice string, er
 	o.Salvage = false // it writes, so it must not begin with damage
 	u := upgrade{o, dir, format}
 	o.Log("upgrading %s from format %d to %d", dir, format, formatVersion)
-	if err := u.run(); err != nil {
+	copied, err := u.run()
+	if err != nil {
 		return "", fmt.Errorf("upgrading directory %s from format %d to %d: %w", dir, format, formatVersion, err)
 	}
 	notice = fmt.Sprintf("upgraded the store in %s from format %d to %d; %s has it as it was: remove it when you need no way back to the older program",
-		dir, format, formatVersion, u.copyDir())
+		dir, format, formatVersion, copied)
 	o.Log("%s", notice)
 	return notice, nil
 }
 
-// finishUpgrade puts the rewritten files in the old ones' place, where that was not done yet.
-func finishUpgrade(fs vfs.FS, dir string) error {
+// finishUpgrade names the copy and puts the rewritten files in the old ones' place, where that was not done yet.
+func finishUpgrade(fs vfs.FS, dir string) (copied string, err error) {
+	for from := oldestFormat; from < formatVersion && err == nil; from++ {
+		name := fs.PathJoin(dir, fmt.Sprint(copyPrefix, from))
+		if _, none := fs.Stat(name + unnamed); none == nil {
+			copied, err = nameCopy(fs, name)
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return copied, replaceFiles(fs, dir)
+}
+
+// nameCopy gives the copy its name, with a number where an earlier upgrade's has that.
+func nameCopy(fs vfs.FS, name string) (copied string, err error) {
+	copied = name
+	for n := 2; ; n++ {
+		if _, err := fs.Stat(copied); errors.Is(err, iofs.ErrNotExist) {
+			return copied, errors.Join(fs.Rename(name+unnamed, copied), syncDirectory(fs, fs.PathDir(name)))
+		} else if err != nil {
+			return "", err
+		}
+		copied = fmt.Sprint(name, "-", n)
+	}
+}
+
+func replaceFiles(fs vfs.FS, dir string) error {
 	upgraded, place := fs.PathJoin(dir, upgradedName), fs.PathJoin(dir, pebbleName)
 	if _, err := fs.Stat(upgraded); errors.Is(err, iofs.ErrNotExist) {
 		return nil
@@ -92,18 +123,18 @@ type upgrade struct {
 
 func (u upgrade) path(name string) string { return u.options.FS.PathJoin(u.dir, name) }
 
-func (u upgrade) copyDir() string { return u.path(fmt.Sprint(copyPrefix, u.from)) }
+func (u upgrade) copyDir() string { return u.path(fmt.Sprint(copyPrefix, u.from, unnamed)) }
 
 // run upgrades. Until the format file is renamed the directory is the old one, untouched; afterwards it is the new
-// one. What a failure left goes.
-func (u upgrade) run() error {
+// one. What a failure left goes. It gives the copy's name.
+func (u upgrade) run() (copied string, err error) {
 	for _, step := range []func() error{u.clear, u.copy, u.rewrite} {
 		if err := step(); err != nil {
-			return errors.Join(err, u.clear())
+			return "", errors.Join(err, u.clear())
 		}
 	}
 	if err := writeFormat(u.options.FS, u.dir, formatVersion); err != nil {
-		return err
+		return "", err
 	}
 	return finishUpgrade(u.options.FS, u.dir)
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -58,7 +59,7 @@ func loadFormat1(t testing.TB, fs vfs.FS, dir string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			writeFile(t.(*testing.T), fs, fs.PathJoin(dir, h.Name), string(text))
+			putFile(t.(*testing.T), fs, fs.PathJoin(dir, h.Name), string(text))
 		}
 	}
 	for _, d := range []string{fs.PathJoin(dir, pebbleName), dir, fs.PathDir(dir)} {
@@ -241,6 +242,31 @@ func TestACrashWhileUpgradingLosesNothing(t *testing.T) {
 	}
 }
 
+// A directory that had the copy's name was removed without a word.
+func TestAnUpgradeTouchesNoEarlierCopy(t *testing.T) {
+	fs := vfs.NewMem()
+	loadFormat1(t, fs, "store")
+	for _, name := range []string{"store/backup-format-1", "store/backup-format-1-2"} {
+		if err := fs.MkdirAll(name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		putFile(t, fs, name+"/mine", "mine")
+	}
+	s := openAt(t, Options{FS: fs, memTableBytes: smallFiles})
+	if !strings.Contains(s.Upgraded(), "backup-format-1-3 has it as it was") {
+		t.Error(s.Upgraded())
+	}
+	closeStore(t, s)
+	for _, name := range []string{"store/backup-format-1", "store/backup-format-1-2"} {
+		if names, err := fs.List(name); err != nil || !slices.Equal(names, []string{"mine"}) {
+			t.Errorf("%s holds %v (%v)", name, names, err)
+		}
+	}
+	if format, err := readFormat(fs, "store/backup-format-1-3"); err != nil || format != 1 {
+		t.Errorf("the copy has format %d (%v)", format, err)
+	}
+}
+
 // A full or failing disk leaves what the older program can open, and nothing else that takes room.
 func TestAFullDiskWhileUpgradingLeavesTheOldFormat(t *testing.T) {
 	want, writes := golden1(t), upgradeWrites(t)
@@ -335,7 +361,7 @@ func TestAnOlderDirectoryThatWasNeverWholeIsBegunAnew(t *testing.T) {
 	if err := mem.MkdirAll("store", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, mem, "store/FORMAT", formatHead+"1\n")
+	putFile(t, mem, "store/FORMAT", formatHead+"1\n")
 	closeStore(t, openAt(t, Options{FS: mem}))
 	if format, err := readFormat(mem, "store"); err != nil || format != formatVersion {
 		t.Errorf("the format is %d (%v)", format, err)
