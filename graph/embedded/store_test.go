@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -16,20 +15,6 @@ import (
 	"github.com/clew-security/clew/graph/graphtest"
 	"github.com/clew-security/clew/graph/rules"
 )
-
-func writeFile(t *testing.T, fs vfs.FS, name, text string) {
-	t.Helper()
-	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(f, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -46,7 +31,7 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 			if err := fs.MkdirAll("store", 0o700); err != nil {
 				t.Fatal(err)
 			}
-			writeFile(t, fs, fs.PathJoin("store", c.file), c.text)
+			putFile(t, fs, fs.PathJoin("store", c.file), c.text)
 			before, _ := fs.List("store")
 			_, err := Open("store", Options{FS: fs})
 			if !errors.Is(err, graph.ErrVersion) || !strings.Contains(fmt.Sprint(err), c.says) {
@@ -64,7 +49,7 @@ func TestOpenFinishesWhatACrashInterrupted(t *testing.T) {
 	if err := fs.MkdirAll("store", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, fs, fs.PathJoin("store", formatNewName), "")
+	putFile(t, fs, fs.PathJoin("store", formatNewName), "")
 	closeStore(t, openAt(t, Options{FS: fs}))
 	closeStore(t, openAt(t, Options{FS: fs}))
 }
