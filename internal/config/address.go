@@ -144,6 +144,9 @@ func pathValue(at *string, what string) value {
 		if text == "" {
 			return "", fault{"is empty", "name a " + what}
 		}
+		if strings.Contains(text, "://") {
+			return "", fault{"is an address", "name a " + what + " of this machine"}
+		}
 		return text, fault{}
 	}}
 }

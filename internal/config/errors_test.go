@@ -51,6 +51,8 @@ var wrongFiles = []struct{ name, yaml, want string }{
 	{"an unknown log level", "log: {level: verbose}", `clew.yaml:1: log.level: "verbose" is not known: use debug, info, warn, error`},
 	{"a port alone", "listen: 8080", `clew.yaml:1: listen: "8080" has no host: write 127.0.0.1:8080, or :8080 for every address of this machine`},
 	{"a host alone", "listen: localhost", `clew.yaml:1: listen: "localhost" is no address to listen on: write HOST:PORT, such as 127.0.0.1:8080`},
+	{"a user and password to listen on", "listen: u:" + canary + "@h:1", `clew.yaml:1: listen: is no address to listen on: write HOST:PORT, such as 127.0.0.1:8080`},
+	{"an address for a directory", "dataDir: redis://u:" + canary + "@h", `clew.yaml:1: dataDir: redis://REDACTED is an address: name a directory of this machine`},
 	{"a URL to listen on", "listen: http://127.0.0.1:8080", `clew.yaml:1: listen: "http://127.0.0.1:8080" is no address to listen on: leave the scheme away, as in 127.0.0.1:8080`},
 	{"a port out of range", "listen: ':65536'", `clew.yaml:1: listen: ":65536" has no port number: the part behind the last : must be 0 to 65535`},
 	{"no host to listen on", "listen: 'a b:1'", `clew.yaml:1: listen: "a b:1" names no host: write a name or an IP address before the port, as in 127.0.0.1:1`},

@@ -90,7 +90,7 @@ func showURL(text string) string {
 
 // show returns what may be shown of a wrong value that is neither secret nor meant to be an address.
 func show(text string) string {
-	if strings.Contains(text, "://") && strings.Contains(text, "@") {
+	if user, _, found := strings.Cut(text, "@"); found && strings.Contains(user, ":") {
 		return showURL(text)
 	}
 	return quote(text)
