@@ -130,7 +130,7 @@ func bigBatches() (out []graph.Batch) {
 	return append(append(out, bigEdges()), bigAlertBatches()...)
 }
 
-// bigEdges has edges between homes of one node, and to a node that has members.
+// bigEdges has edges between homes of one node, and to a node that has members, one of which is a hub.
 func bigEdges() (b graph.Batch) {
 	both := observe(graph.KindDevice, "mdeDeviceId", "m0", "azureAdDeviceId", "a0")
 	own := observe(graph.KindDevice, "azureAdDeviceId", "a0")
@@ -139,7 +139,7 @@ func bigEdges() (b graph.Batch) {
 		b.Entities = append(b.Entities, user(i))
 		for d := range 10 {
 			to := device((i*7 + d*d) % bigDevices)
-			if d == 0 && i%50 == 0 {
+			if d == 0 && i%50 == 0 || d == 9 && i%2 == 0 {
 				to = own
 			}
 			b.Entities = append(b.Entities, to)

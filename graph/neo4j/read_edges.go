@@ -1,6 +1,7 @@
 package neo4j
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,9 @@ const (
 	edgeChunk = graph.SnapshotNodes
 	// edgePage is the number of nodes that a scan of all edges takes at a time.
 	edgePage = 2000
+	// edgeHub is the number of relationships from which on a home's sightings are rows of their own: the server makes a
+	// row whole in memory before it sends it.
+	edgeHub = 1000
 )
 
 // Where the nodes n come from: those that ids belong to, or the next ones in order.
@@ -34,9 +38,25 @@ ORDER BY n.key
 LIMIT $limit`
 )
 
-// sightingsAt reads the sightings at all homes of nodes n; a node without any gives one row of nulls. The
-// homes at the other ends are shown as the nodes they belong to.
+// sightingsAt gives for each home of nodes n its node's key, its own and a list of sightings, null for a hub: see
+// sightingsOfHubs.
 func sightingsAt(nodes string, types []string, d graph.Direction) string {
+	homes := `UNWIND CASE WHEN n.members > 0 THEN [n] + [(m)-[:SAME_AS]->(n) | m] ELSE [n] END AS h`
+	return inRows(nodes, homes, fmt.Sprintf(`n.key, h.key, CASE WHEN COUNT { (h)--() } < %d THEN [%s | %s] END`,
+		edgeHub, sightingPattern(types, d), sightingColumns))
+}
+
+// sightingsOfHubs takes pairs of a node's key and a home's, and gives for each sighting the node's key with it.
+func sightingsOfHubs(types []string, d graph.Direction) string {
+	return fmt.Sprintf(`
+UNWIND $in.rows AS r
+MATCH (h:Entity {key: r[1]})
+MATCH %s
+RETURN r[0], %s`, sightingPattern(types, d), sightingColumns)
+}
+
+// sightingPattern finds the sightings s at home h.
+func sightingPattern(types []string, d graph.Direction) string {
 	left, right := "-", "->"
 	switch d {
 	case graph.In:
@@ -44,20 +64,13 @@ func sightingsAt(nodes string, types []string, d graph.Direction) string {
 	case graph.Both:
 		right = "-"
 	}
-	return fmt.Sprintf(`%s
-CALL {
-  WITH n
-  RETURN n AS h
-  UNION ALL
-  WITH n
-  MATCH (h)-[:SAME_AS]->(n)
-  RETURN h
+	return fmt.Sprintf("(h)%s[s:%s]%s(o)", left, strings.Join(types, "|"), right)
 }
-OPTIONAL MATCH (h)%s[s:%s]%s(o)
-OPTIONAL MATCH (o)-[:SAME_AS]->(p)
-RETURN n.key, coalesce(p.key, o.key), type(s), startNode(s) = h, s.observation, s.firstSeen, s.lastSeen, s.endedAt, s.source, s.inferred`,
-		nodes, left, strings.Join(types, "|"), right)
-}
+
+// sightingColumns are what group reads of s. The home o at the other end is shown as the node that it belongs to.
+const sightingColumns = `[
+    CASE WHEN o.revision IS NULL THEN coalesce([(o)-[:SAME_AS]->(p) | p.key][0], o.key) ELSE o.key END, type(s), startNode(s) = h,
+    s.observation, s.firstSeen, s.lastSeen, s.endedAt, s.source, s.inferred]`
 
 // typesOf are the relationship types of the kinds, all where nil, each once; derived kinds have none.
 func typesOf(kinds []graph.EdgeKind) (out []string) {
@@ -80,7 +93,7 @@ func (r *reader) edges(q graph.EdgeQuery) (out []graph.Edge, err error) {
 	}
 	if types := typesOf(q.Kinds); len(types) > 0 {
 		for part := range slices.Chunk(r.idKeys(q.Nodes), edgeChunk) {
-			found, err := r.joined(sightingsAt(nodesOfKeys, types, q.Direction), rowsIn(part), q)
+			found, err := r.joined(nodesOfKeys, rowsIn(part), types, q)
 			if err != nil {
 				return nil, err
 			}
@@ -134,7 +147,8 @@ func (r *reader) edgesBehind(after graph.ID, q graph.EdgeQuery) (edgesFound, err
 		return edgesFound{}, r.ctx.Err()
 	}
 	params := map[string]any{"after": r.key(after), "end": tk(r.tenant, "g"), "limit": edgePage}
-	return r.joined(sightingsAt(nodesInOrder, types, graph.Out), params, q)
+	q.Direction = graph.Out
+	return r.joined(nodesInOrder, params, types, q)
 }
 
 // edgesFound are the edges that one statement gave, in order of the nodes asked about.
@@ -145,17 +159,14 @@ type edgesFound struct {
 	last  graph.ID
 }
 
-// joined joins the sightings that a statement of sightingsAt gives.
-func (r *reader) joined(cypher string, params map[string]any, q graph.EdgeQuery) (out edgesFound, err error) {
-	at := map[graph.ID]map[rules.Ends][]graph.Sighting{}
-	found, err := r.run.query(r.ctx, cypher, params)
-	if err != nil {
+// sightings are those at nodes, by their ends.
+type sightings map[graph.ID]map[rules.Ends][]graph.Sighting
+
+// joined joins the sightings of these types at the nodes that a statement finds.
+func (r *reader) joined(nodes string, params map[string]any, types []string, q graph.EdgeQuery) (out edgesFound, err error) {
+	at := sightings{}
+	if err := r.gather(at, nodes, params, types, q.Direction); err != nil {
 		return out, err
-	}
-	for _, rec := range found {
-		if err := group(at, rec.Values); err != nil {
-			return out, err
-		}
 	}
 	for _, node := range slices.SortedFunc(maps.Keys(at), graph.ID.Compare) {
 		out.nodes, out.last = out.nodes+1, node
@@ -168,30 +179,58 @@ func (r *reader) joined(cypher string, params map[string]any, q graph.EdgeQuery)
 	return out, nil
 }
 
-// group puts a sighting under the node asked about and its ends. What joining made an edge from a node to itself
-// is not shown.
-func group(at map[graph.ID]map[rules.Ends][]graph.Sighting, v []any) error {
-	node, err := idOfKey(v[0])
+// gather reads the sightings of these types at the nodes that a statement finds.
+func (r *reader) gather(at sightings, nodes string, params map[string]any, types []string, d graph.Direction) error {
+	var hubs []any
+	err := r.rows(sightingsAt(nodes, types, d), params, func(v []any) error {
+		if v[2] == nil {
+			hubs = append(hubs, v[:2])
+		}
+		return at.put(v[0], list(v[2]))
+	})
+	if err != nil || len(hubs) == 0 {
+		return err
+	}
+	found, err := r.run.query(r.ctx, sightingsOfHubs(types, d), rowsIn(hubs))
+	for _, rec := range found {
+		err = errors.Join(err, at.put(rec.Values[0], rec.Values[1:]))
+	}
+	return err
+}
+
+// put takes in a node with some of its sightings.
+func (at sightings) put(key any, all []any) error {
+	node, err := idOfKey(key)
 	if err != nil {
 		return err
 	}
 	if at[node] == nil {
 		at[node] = map[rules.Ends][]graph.Sighting{}
 	}
-	other, err := idOfKey(v[1])
-	if err != nil || other.IsZero() || other == node || v[4] == nil {
+	for _, s := range all {
+		if err := group(at[node], node, list(s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// group puts a sighting at the node under its ends. What joining made an edge from a node to itself is not shown.
+func group(at map[rules.Ends][]graph.Sighting, node graph.ID, v []any) error {
+	other, err := idOfKey(v[0])
+	if err != nil || other == node {
 		return err
 	}
 	s := graph.Sighting{
-		FirstSeen: timeOf(v[5]), LastSeen: timeOf(v[6]), EndedAt: timeOf(v[7]), Source: text(v[8]), Inferred: truth(v[9]),
+		FirstSeen: timeOf(v[4]), LastSeen: timeOf(v[5]), EndedAt: timeOf(v[6]), Source: text(v[7]), Inferred: truth(v[8]),
 	}
-	if s.Observation, err = observationOf(v[4]); err != nil {
+	if s.Observation, err = observationOf(v[3]); err != nil {
 		return err
 	}
-	ends := rules.Ends{From: node, Kind: kindOfType(text(v[2])), To: other}
-	if !truth(v[3]) {
+	ends := rules.Ends{From: node, Kind: kindOfType(text(v[1])), To: other}
+	if !truth(v[2]) {
 		ends.From, ends.To = other, node
 	}
-	at[node][ends] = append(at[node][ends], s)
+	at[ends] = append(at[ends], s)
 	return nil
 }

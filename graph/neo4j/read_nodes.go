@@ -8,16 +8,44 @@ import (
 	"github.com/clew-security/clew/graph/rules"
 )
 
-// shownNode is what nodeOf reads of n, behind the key that was asked for.
-const shownNode = `n.key AS node, n.revision, n.facts, n.seen, CASE WHEN n.members > 0 THEN [(m)-[:SAME_AS]->(n) | [m.key, m.facts, m.seen]] ELSE [] END`
+// shownNode is what nodeOf reads of n.
+const shownNode = `n.key, n.revision, n.facts, n.seen, CASE WHEN n.members > 0 THEN [(m)-[:SAME_AS]->(n) | [m.key, m.facts, m.seen]] ELSE [] END`
 
-const readNodes = `
-UNWIND $in.rows AS k
-MATCH (h:Entity {key: k})
-OPTIONAL MATCH (h)-[:SAME_AS]->(c)
-WITH k, coalesce(c, h) AS n
-WHERE n.revision IS NOT NULL
-RETURN k, ` + shownNode
+var readNodes = inRows(nodesOfKeys, "", shownNode)
+
+// nodesInRow is the number of nodes that a row of inRows tells of.
+const nodesInRow = 25
+
+// inRows gives the columns of nodes n, and of what more makes of each, as lists, many in a row: a row costs server and
+// driver more than what one node has in it. See reader.rows.
+func inRows(nodes, more, columns string) string {
+	return fmt.Sprintf(`%s
+WITH collect(n) AS found
+UNWIND range(0, size(found) - 1, %d) AS first
+CALL {
+  WITH found, first
+  UNWIND found[first..first + %[2]d] AS n
+  %[3]s
+  RETURN collect([%[4]s]) AS row
+}
+RETURN row`, nodes, nodesInRow, more, columns)
+}
+
+// rows calls each for the lists that a statement of inRows gives.
+func (r *reader) rows(cypher string, params map[string]any, each func(columns []any) error) error {
+	found, err := r.run.query(r.ctx, cypher, params)
+	if err != nil {
+		return err
+	}
+	for _, rec := range found {
+		for _, columns := range list(rec.Values[0]) {
+			if err := each(list(columns)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // scanNodes reads ranges of keys in order.
 const scanNodes = `
@@ -33,19 +61,19 @@ CALL {
 WITH n
 ORDER BY n.key
 LIMIT $limit
-RETURN n.key, ` + shownNode + `
+RETURN ` + shownNode + `
 ORDER BY n.key`
 
 // nodeOf reads a node without what it may be the same as.
 func nodeOf(v []any) (e graph.Entity, err error) {
-	if e.ID, err = idOfKey(v[1]); err != nil {
+	if e.ID, err = idOfKey(v[0]); err != nil {
 		return e, err
 	}
-	e.Revision = graph.Revision(number(v[2]))
-	if e.Facts, err = decodeFacts(e.ID, v[3], v[4]); err != nil {
+	e.Revision = graph.Revision(number(v[1]))
+	if e.Facts, err = decodeFacts(e.ID, v[2], v[3]); err != nil {
 		return e, err
 	}
-	return e, unite(&e, list(v[5]))
+	return e, unite(&e, list(v[4]))
 }
 
 // unite adds the members and what they know.
@@ -91,7 +119,24 @@ func (r *reader) entities(q graph.EntityQuery) ([]graph.Entity, error) {
 
 // nodes reads the nodes that ids belong to; the zero Entity for one that is unknown.
 func (r *reader) nodes(ids []graph.ID) ([]graph.Entity, error) {
-	return find(r.ctx, r.records, readNodes, ids, nodeOf)
+	found := make(map[graph.ID]graph.Entity, len(ids))
+	take := func(columns []any) error {
+		e, err := nodeOf(columns)
+		for _, id := range append(e.Members, e.ID) {
+			found[id] = e
+		}
+		return err
+	}
+	for part := range slices.Chunk(r.idKeys(ids), chunk) {
+		if err := r.rows(readNodes, rowsIn(part), take); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]graph.Entity, len(ids))
+	for i, id := range ids {
+		out[i] = found[id]
+	}
+	return out, nil
 }
 
 // scan reads nodes in order.

@@ -76,6 +76,7 @@ func calls() []call {
 		{"edges at 100 nodes", 3, edges(graph.EdgeQuery{Nodes: users})},
 		{"edges at 100 hosts", 8, edges(graph.EdgeQuery{Nodes: hosts[:100]})},
 		{"observed edges at 100 nodes", 1, edges(graph.EdgeQuery{Nodes: users, Kinds: []graph.EdgeKind{graph.EdgeLoggedOn}, AsOf: graphtest.Epoch.Add(time.Hour)})},
+		{"observed edges at a hub", 2, edges(graph.EdgeQuery{Nodes: []graph.ID{device(0).ID()}, Kinds: []graph.EdgeKind{graph.EdgeAdminOf}})},
 		{"all edges", 4, func(r *reader) (any, error) { return collect(r, graph.EdgeQuery{}) }},
 		{"changes", 1, func(r *reader) (out any, err error) {
 			err = r.changes(0, func(c graph.Change, err error) bool { out = c; return err == nil })
@@ -245,4 +246,31 @@ func TestBigPagesAreTheModels(t *testing.T) {
 			compare(fmt.Sprintf("alerts %+v", q), func(s graph.Store) (any, error) { return s.Alerts(ctx, b.view, q) })
 		}
 	}
+}
+
+func TestEdgesAtHubsAreTheModels(t *testing.T) {
+	b := bigTenant(t)
+	if bigUsers/2*bigSightings < edgeHub {
+		t.Fatal("there is no hub")
+	}
+	nodes := append(seq(0, 12, func(i int) graph.ID { return device(i).ID() }), seq(0, 30, func(i int) graph.ID { return user(i).ID() })...)
+	for _, d := range []graph.Direction{graph.Out, graph.In, graph.Both} {
+		q := graph.EdgeQuery{Nodes: nodes, Direction: d}
+		if got, want := edgeTexts(t, b.store, b.view, q), edgeTexts(t, b.model, b.view, q); !slices.Equal(got, want) {
+			t.Errorf("direction %d: %d edges, not the %d of the model", d, len(got), len(want))
+		}
+	}
+}
+
+// edgeTexts are the edges in order, each once.
+func edgeTexts(t *testing.T, s graph.Reader, v graph.View, q graph.EdgeQuery) (out []string) {
+	t.Helper()
+	for e, err := range s.Edges(t.Context(), v, q) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprintf("%+v", e))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
