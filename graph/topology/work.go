@@ -181,9 +181,19 @@ func (w *work[D]) refresh(ctx context.Context) error {
 // a hub need not be read whole for every edge it gets; but it must be the same end until nothing is dirty, or
 // an edge might be read at neither.
 type plan struct {
-	// in are the kinds that are read at To, out those that are read at From; nil for all.
+	// in are the kinds that are read at To, out those that are read at From.
 	in, out []graph.EdgeKind
 }
+
+// observed are the kinds of edges that are read. Derived ones are not: whom a node is followed to is told by the node.
+var observed = func() (out []graph.EdgeKind) {
+	for _, r := range graph.EdgeKinds() {
+		if r.Tense != graph.Derived {
+			out = append(out, r.Kind)
+		}
+	}
+	return out
+}()
 
 func (p *plan) inward(k graph.EdgeKind) bool { return slices.Contains(p.in, k) }
 
@@ -198,7 +208,7 @@ func (w *work[D]) choose() *plan {
 		}
 	}
 	if most <= turn { // hubs of edges that come in are not even looked at
-		return &plan{}
+		return &plan{out: observed}
 	}
 	for _, n := range nodes {
 		for _, e := range n.in {
@@ -210,17 +220,12 @@ func (w *work[D]) choose() *plan {
 
 func planFor(balance map[graph.EdgeKind]int, turn int) *plan {
 	p := &plan{}
-	for _, r := range graph.EdgeKinds() {
-		switch {
-		case r.Tense == graph.Derived:
-		case balance[r.Kind] > turn:
-			p.in = append(p.in, r.Kind)
-		default:
-			p.out = append(p.out, r.Kind)
+	for _, k := range observed {
+		if balance[k] > turn {
+			p.in = append(p.in, k)
+		} else {
+			p.out = append(p.out, k)
 		}
-	}
-	if p.in == nil {
-		p.out = nil
 	}
 	return p
 }
@@ -300,12 +305,12 @@ func (w *work[D]) regrouped(e graph.Entity) bool {
 }
 
 func (w *work[D]) rereadEdges(ctx context.Context, planned, whole []graph.ID, found func(graph.Edge) error) error {
-	queries := []graph.EdgeQuery{{Nodes: whole}, {Nodes: planned, Direction: graph.Out, Kinds: w.plan.out}}
-	if w.plan.in != nil {
-		queries = append(queries, graph.EdgeQuery{Nodes: planned, Direction: graph.In, Kinds: w.plan.in})
-	}
-	for _, q := range queries {
-		if len(q.Nodes) == 0 { // no nodes would mean all
+	for _, q := range []graph.EdgeQuery{
+		{Nodes: whole, Kinds: observed},
+		{Nodes: planned, Direction: graph.Out, Kinds: w.plan.out},
+		{Nodes: planned, Direction: graph.In, Kinds: w.plan.in},
+	} {
+		if len(q.Nodes) == 0 || len(q.Kinds) == 0 { // no nodes would mean all, and no kinds
 			continue
 		}
 		if err := w.edges(ctx, q, found); err != nil {
@@ -331,7 +336,6 @@ func (w *work[D]) entities(ctx context.Context, q graph.EntityQuery) ([]graph.En
 }
 
 // edges calls found for each observed edge of at least the collected revision and of a kind in the table.
-// Derived ones are left out: whom a node is followed to is told by the node.
 func (w *work[D]) edges(ctx context.Context, q graph.EdgeQuery, found func(graph.Edge) error) error {
 	ctx, watch := w.watched(ctx)
 	defer watch.stop()
