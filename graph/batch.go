@@ -131,8 +131,8 @@ type Receipt struct {
 	NewAlerts, UpdatedAlerts, DuplicateAlerts int
 	// NewEntities and NewEdges count ids and (from, kind, to) that were never observed before.
 	NewEntities, NewEdges int
-	// ExpiredIncidents, ExpiredAlerts and ExpiredEdges count what Batch.Expire removed; edges as (from, kind, to)
-	// observed.
+	// ExpiredIncidents, ExpiredAlerts and ExpiredEdges count what Batch.Expire removed; edges as shown, between
+	// nodes, however many ids of theirs they were observed at.
 	ExpiredIncidents, ExpiredAlerts, ExpiredEdges int
 	// KnownEntities and KnownEdges count the observations in Batch.Entities and Batch.Edges that, taken in
 	// their order, said nothing that was not known.

@@ -97,6 +97,7 @@ var suite = []check{
 	{"changes name everything that a commit touched", checkChanges},
 	{"documents commit with the graph", checkDocuments},
 	{"what is over goes when it is asked to, and nothing else", checkExpiry},
+	{"an edge that is over is one, of however many ids", checkExpiryJoined},
 	{"a cancelled context stops reads and writes", checkCancel},
 	{"a read waits for the revision it carries", checkAtLeast},
 	{"a closed store says so", checkClosed},

@@ -39,10 +39,10 @@ const (
 	edgesAtOnce     = 500
 )
 
-// Run removes what is over from one tenant. dry only counts, edges as shown. It may be stopped at any time and
-// run again; what was removed by then is in the summary, beside the error.
+// Run removes what is over from one tenant. dry only counts, what the same run would remove while nobody writes.
+// It may be stopped at any time and run again; what was removed by then is in the summary, beside the error.
 func Run(ctx context.Context, s graph.Store, tenant graph.TenantID, o Settings, now time.Time, dry bool) (Summary, error) {
-	r := run{ctx: ctx, store: s, view: graph.View{Tenant: tenant}, settings: o, now: now, dry: dry}
+	r := run{ctx: ctx, store: s, view: graph.View{Tenant: tenant}, settings: o, now: now, dry: dry, gone: map[graph.IncidentID]bool{}}
 	if o.Incidents > 0 {
 		if err := r.incidents(); err != nil {
 			return r.sum, fmt.Errorf("removing old incidents: %w", err)
@@ -64,6 +64,8 @@ type run struct {
 	now      time.Time
 	dry      bool
 	sum      Summary
+	// gone are the incidents that a dry run counted.
+	gone map[graph.IncidentID]bool
 }
 
 func (r *run) apply(e graph.Expiry) error {
@@ -82,7 +84,7 @@ func (r *run) incidents() error {
 	}
 	for before := -1; before != r.sum.Incidents; {
 		before = r.sum.Incidents
-		if err := r.incidentsOf([]graph.Status{graph.StatusRedirected}); err != nil || r.dry {
+		if err := r.incidentsOf([]graph.Status{graph.StatusRedirected}); err != nil {
 			return err
 		}
 	}
@@ -100,30 +102,69 @@ func (r *run) incidentsOf(statuses []graph.Status) error {
 		if err != nil {
 			return err
 		}
-		var over []graph.IncidentID
+		var over []graph.Incident
 		for _, i := range page.Items {
 			q.After = i.Updated
 			if i.Over(cutoff) {
-				over = append(over, i.ID)
-				r.count(i)
+				over = append(over, i)
 			}
 		}
-		if len(over) > 0 && !r.dry {
-			if err := r.apply(graph.Expiry{Incidents: over, IncidentsBefore: cutoff}); err != nil {
-				return err
-			}
+		if err := r.expire(over, cutoff); err != nil {
+			return err
 		}
 		more = page.More && len(page.Items) > 0
 	}
 	return nil
 }
 
-// count is for dry runs: redirected ones are counted though what they point to may stay.
-func (r *run) count(i graph.Incident) {
-	if r.dry && i.RedirectTo == 0 {
+// expire removes incidents of one page.
+func (r *run) expire(over []graph.Incident, cutoff time.Time) error {
+	if len(over) == 0 {
+		return nil
+	}
+	if r.dry {
+		return r.count(over)
+	}
+	e := graph.Expiry{IncidentsBefore: cutoff}
+	for _, i := range over {
+		e.Incidents = append(e.Incidents, i.ID)
+	}
+	return r.apply(e)
+}
+
+// count is expire of a dry run: a redirected incident goes only when what it points to is there no more.
+func (r *run) count(over []graph.Incident) error {
+	stays, err := r.targets(over)
+	if err != nil {
+		return err
+	}
+	for _, i := range over {
+		if r.gone[i.ID] || stays[i.RedirectTo] && !r.gone[i.RedirectTo] {
+			continue
+		}
+		r.gone[i.ID] = true
 		r.sum.Incidents++
 		r.sum.Alerts += i.AlertCount
 	}
+	return nil
+}
+
+// targets are the incidents that are there of those that others point to.
+func (r *run) targets(over []graph.Incident) (map[graph.IncidentID]bool, error) {
+	there, ids := map[graph.IncidentID]bool{}, []graph.IncidentID{}
+	for _, i := range over {
+		if i.RedirectTo != 0 {
+			ids = append(ids, i.RedirectTo)
+		}
+	}
+	if len(ids) == 0 {
+		return there, nil
+	}
+	page, err := r.store.Incidents(r.ctx, r.view, graph.IncidentQuery{IDs: ids})
+	for _, i := range page.Items {
+		there[i.ID] = true
+	}
+	return there, err
 }
 
 // edges scans all edges once and removes those that are over, a batch at a time.

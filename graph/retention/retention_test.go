@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/graphtest"
 )
@@ -115,9 +117,70 @@ func TestRedirectsGoWithWhatTheyPointTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock.Move(100 * day)
-	got, err := Run(ctx, s, tenant, Settings{Incidents: 30 * day}, clock.Now(), false)
-	if err != nil || got != (Summary{Incidents: 3, Alerts: 3}) {
-		t.Errorf("removed %+v, %v", got, err)
+	for _, dry := range []bool{true, false} {
+		got, err := Run(ctx, s, tenant, Settings{Incidents: 30 * day}, clock.Now(), dry)
+		if err != nil || got != (Summary{Incidents: 3, Alerts: 3}) {
+			t.Errorf("removed (dry: %t) %+v, %v", dry, got, err)
+		}
+	}
+}
+
+// A dry run that left out redirected incidents, and counted edges as shown where the run counted them between
+// single ids, promised less than went.
+func TestADryRunSaysWhatARunRemoves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		clock := graphtest.NewClock()
+		s := graphtest.NewModel(clock.Now)
+		units := rapid.SliceOfN(rapid.Custom(graphtest.DrawUnit), 1, 40).Draw(t, "units")
+		for _, b := range graphtest.Group(t, units, graphtest.UnionDecider{}) {
+			clock.Move(time.Hour)
+			if _, err := s.Apply(ctx, tenant, b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now := clock.Now().Add(time.Duration(rapid.IntRange(-8, 8).Draw(t, "now")) * time.Hour)
+		o := Settings{Incidents: time.Minute, EndedEdges: time.Minute, CredentialLife: time.Hour}
+		want, err := Run(ctx, s, tenant, o, now, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Run(ctx, s, tenant, o, now, false)
+		if err != nil || got != want {
+			t.Fatalf("removed %+v, %v, a dry run counted %+v", got, err, want)
+		}
+	})
+}
+
+// An edge between nodes of several ids is one edge, for a dry run and for a run.
+func TestAnEdgeOfSeveralIDsIsOne(t *testing.T) {
+	s, clock := filled(t, 1)
+	clock.Move(day)
+	var ids []graph.Key
+	for _, k := range []struct {
+		typ   graph.KeyType
+		value string
+	}{{graph.KeyMdeDeviceID, "d0"}, {graph.KeyAzureADDeviceID, "7b1f8a50-0000-4000-8000-000000000001"}} {
+		key, _ := graph.NewKey(graph.KindDevice, k.typ, k.value)
+		ids = append(ids, key)
+	}
+	user, _ := graph.NewKey(graph.KindIdentity, graph.KeyAzureADUserID, "u0")
+	b := graph.Batch{
+		Entities: []graph.EntityObservation{{Keys: ids}, {Keys: ids[1:]}, {Keys: []graph.Key{user}}},
+		Edges: []graph.EdgeObservation{{Kind: graph.EdgeLoggedOn, From: user.ID(), To: ids[1].ID(), FirstSeen: clock.Now(), LastSeen: clock.Now(),
+			Observation: graph.NewID(graph.KindObservation, "again")}},
+	}
+	if _, err := s.Apply(ctx, tenant, b); err != nil {
+		t.Fatal(err)
+	}
+	clock.Move(100 * day)
+	o := Settings{EndedEdges: 30 * day, CredentialLife: day}
+	dry, err1 := Run(ctx, s, tenant, o, clock.Now(), true)
+	got, err2 := Run(ctx, s, tenant, o, clock.Now(), false)
+	if want := (Summary{Edges: 1}); err1 != nil || err2 != nil || dry != want || got != want {
+		t.Errorf("a dry run counted %+v, %v, removed %+v, %v", dry, err1, got, err2)
+	}
+	if p, _ := s.Position(ctx, view); p.Edges != 1 { // of three relations
+		t.Errorf("left %+v", p)
 	}
 }
 

@@ -94,6 +94,16 @@ func (c *commit) expireEdge(at graph.EdgeKey, e *graph.Expiry) error {
 	if err != nil || edge.Count == 0 || !edge.Over(e.EdgesBefore, e.CredentialLife) {
 		return err
 	}
+	before := len(c.expired.Expired)
+	if err := c.expirePairs(shown); err != nil || len(c.expired.Expired) == before {
+		return err
+	}
+	c.receipt.ExpiredEdges++
+	return errors.Join(c.touchNode(shown.From), c.touchNode(shown.To))
+}
+
+// expirePairs removes the relations that an edge is made of, those that are not removed yet.
+func (c *commit) expirePairs(shown Ends) error {
 	pairs, err := c.pairs(shown)
 	if err != nil {
 		return err
@@ -103,14 +113,9 @@ func (c *commit) expireEdge(at graph.EdgeKey, e *graph.Expiry) error {
 		if err != nil {
 			return err
 		}
-		if len(sightings) == 0 || slices.Contains(c.expired.Expired, p) {
-			continue
-		}
-		c.expired.Expired = append(c.expired.Expired, p)
-		c.row.Edges--
-		c.receipt.ExpiredEdges++
-		if err := errors.Join(c.touchNode(shown.From), c.touchNode(shown.To)); err != nil {
-			return err
+		if len(sightings) > 0 && !slices.Contains(c.expired.Expired, p) {
+			c.expired.Expired = append(c.expired.Expired, p)
+			c.row.Edges--
 		}
 	}
 	return nil
