@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -201,23 +200,10 @@ func openArchive(ctx context.Context, stdin io.Reader, file string) (*archive.Re
 	if err != nil {
 		return nil, nil, err
 	}
-	done := func() { _ = source.Close() } // only read
-	text, err := uncompressed(source)
-	if err == nil {
-		var a *archive.Reader
-		if a, err = archive.NewReader(text); err == nil {
-			return a, done, nil
-		}
+	a, err := archive.NewReader(source)
+	if err != nil {
+		_ = source.Close() // only read
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	done()
-	return nil, nil, fmt.Errorf("%s: %w", file, err)
-}
-
-// uncompressed looks at the first bytes.
-func uncompressed(r io.Reader) (io.Reader, error) {
-	in := bufio.NewReader(r)
-	if magic, _ := in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		return gzip.NewReader(in)
-	}
-	return in, nil
+	return a, func() { _ = source.Close() }, nil
 }

@@ -86,15 +86,23 @@ type Reader struct {
 	found  Summary
 }
 
-// NewReader reads the first line. The error wraps graph.ErrInvalid where this is no archive, and
-// graph.ErrVersion where a newer program wrote it.
+// NewReader reads the first line of an archive, compressed with gzip or not. The error wraps graph.ErrInvalid
+// where this is no archive, and graph.ErrVersion where a newer program wrote it.
 func NewReader(r io.Reader) (*Reader, error) {
-	a := &Reader{lines: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}
+	text, err := uncompressed(r)
+	if err != nil {
+		return nil, err
+	}
+	a := &Reader{lines: bufio.NewReaderSize(text, 1<<16), sum: sha256.New()}
 	line, err := a.line()
 	var h head
 	switch {
 	case errors.Is(err, io.EOF) && len(line) == 0:
 		return nil, fmt.Errorf("%w: there is nothing in it", graph.ErrInvalid)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, a.cutShort()
+	case errors.Is(err, graph.ErrInvalid):
+		return nil, err
 	case err != nil && !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("%w: this is no %s, or a damaged one: %w", graph.ErrInvalid, name, err)
 	case json.Unmarshal(line, &h) != nil || h.Format != name:
@@ -145,7 +153,7 @@ func (a *Reader) Summary() Summary { return a.found }
 func (a *Reader) next() (r graph.Record, end bool, err error) {
 	line, err := a.line()
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return r, false, fmt.Errorf("%w: the archive is cut short after %d records", graph.ErrInvalid, a.found.Records)
+		return r, false, a.cutShort()
 	}
 	if err != nil {
 		return r, false, err
@@ -169,14 +177,24 @@ func (a *Reader) next() (r graph.Record, end bool, err error) {
 	return r, false, nil
 }
 
+func (a *Reader) cutShort() error {
+	return fmt.Errorf("%w: the archive is cut short after %d records", graph.ErrInvalid, a.found.Records)
+}
+
 func (a *Reader) checkEnd(want Summary) error {
 	a.found.SHA256 = hex.EncodeToString(a.sum.Sum(nil))
 	if a.found != want {
 		return fmt.Errorf("%w: the archive was changed: it holds %d records with SHA-256 %s, and says %d with %s",
 			graph.ErrInvalid, a.found.Records, a.found.SHA256, want.Records, want.SHA256)
 	}
-	if _, err := a.lines.ReadByte(); !errors.Is(err, io.EOF) {
+	switch _, err := a.lines.ReadByte(); {
+	case err == nil:
 		return fmt.Errorf("%w: there is something behind the archive's end", graph.ErrInvalid)
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return a.cutShort()
+	default:
+		return err
 	}
-	return nil
 }

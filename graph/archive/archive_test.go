@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -113,6 +114,42 @@ func TestADamagedArchiveIsRefused(t *testing.T) {
 	newer := strings.Replace(string(whole), `"version":1`, `"version":2`, 1)
 	if _, err := read([]byte(newer)); !errors.Is(err, graph.ErrVersion) {
 		t.Errorf("a newer version: %v", err)
+	}
+}
+
+func zipped(t *testing.T, text []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// The error of the compression's trailer, read behind the end line, was taken for more text there.
+func TestADamagedCompressedArchiveIsSaidToBeOne(t *testing.T) {
+	whole := zipped(t, written(t))
+	if got, err := read(whole); err != nil || len(got) != len(some()) {
+		t.Fatalf("a compressed archive gives %d records, %v", len(got), err)
+	}
+	for cut := 2; cut < len(whole); cut++ {
+		if _, err := read(whole[:cut]); !errors.Is(err, graph.ErrInvalid) || !strings.Contains(err.Error(), "cut short") {
+			t.Fatalf("cut at %d of %d: %v", cut, len(whole), err)
+		}
+	}
+	for name, at := range map[string]int{"the method": 2, "the sum": len(whole) - 8, "the length": len(whole) - 1} {
+		changed := bytes.Clone(whole)
+		changed[at] ^= 0xff
+		if _, err := read(changed); !errors.Is(err, graph.ErrInvalid) || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("with %s changed: %v", name, err)
+		}
+	}
+	if _, err := read(zipped(t, append(written(t), "{}\n"...))); err == nil || !strings.Contains(err.Error(), "behind the archive's end") {
+		t.Errorf("something behind the end: %v", err)
 	}
 }
 
