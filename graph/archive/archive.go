@@ -25,8 +25,9 @@ const Version = 1
 
 const name = "clew tenant archive"
 
-// MaxLine bounds one record in bytes: what one batch may bring (graph.MaxBatchBytes), written as JSON.
-const MaxLine = 128 << 20
+// MaxLine bounds one record in bytes, as JSON with its line's end. Reading takes a few times that of memory. The largest
+// that are made are of an alert: it holds what a source may send as one, whole and once more as pieces of evidence.
+const MaxLine = 64 << 20
 
 // head is the first line.
 type head struct {
@@ -62,8 +63,11 @@ func Write(w io.Writer, tenant graph.TenantID, records iter.Seq2[graph.Record, e
 			return Summary{}, err
 		}
 		line, err := sum.Add(r)
+		if err == nil {
+			err = checkLine(line)
+		}
 		if err != nil {
-			return Summary{}, err
+			return Summary{}, fmt.Errorf("record %d cannot be carried: %w", sum.Records, err)
 		}
 		if _, err := out.Write(line); err != nil {
 			return Summary{}, err
@@ -82,6 +86,7 @@ type Reader struct {
 	// Tenant it was made of.
 	Tenant graph.TenantID
 	lines  *bufio.Reader
+	whole  []byte // what the last line is in, where it is longer than what lines hold
 	sum    hash.Hash
 	found  Summary
 }
@@ -115,19 +120,29 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return a, nil
 }
 
-// line reads up to a line's end.
+// line reads up to a line's end. It holds until the next one is read.
 func (a *Reader) line() ([]byte, error) {
-	var out []byte
-	for {
-		part, err := a.lines.ReadSlice('\n')
-		out = append(out, part...)
-		if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
-			return out, err
+	part, err := a.lines.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return part, err
+	}
+	for a.whole = a.whole[:0]; ; part, err = a.lines.ReadSlice('\n') {
+		a.whole = append(a.whole, part...)
+		if len(a.whole) > MaxLine {
+			return nil, fmt.Errorf("%w: %w", graph.ErrInvalid, checkLine(a.whole))
 		}
-		if len(out) > MaxLine {
-			return nil, fmt.Errorf("%w: a line is longer than %d bytes", graph.ErrInvalid, MaxLine)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return a.whole, err
 		}
 	}
+}
+
+// checkLine refuses a line that is too long to be read, or would take too much memory.
+func checkLine(line []byte) error {
+	if len(line) > MaxLine {
+		return fmt.Errorf("it is longer than %d bytes", MaxLine)
+	}
+	return checkLists(line)
 }
 
 // Records yields the records, once. The last item is an error where the archive is cut short, was changed or
@@ -156,25 +171,34 @@ func (a *Reader) next() (r graph.Record, end bool, err error) {
 		return r, false, a.cutShort()
 	}
 	if err != nil {
-		return r, false, err
+		return r, false, fmt.Errorf("record %d: %w", a.found.Records+1, err)
 	}
 	var t tail
 	if bytes.HasPrefix(line, []byte(`{"end"`)) && json.Unmarshal(line, &t) == nil && t.End != nil {
 		return r, true, a.checkEnd(*t.End)
 	}
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err = d.Decode(&r); err == nil {
-		if _, behind := d.Token(); behind != io.EOF {
-			err = errors.New("there is something behind the record")
-		}
-	}
-	if err != nil {
-		return r, false, fmt.Errorf("%w: record %d: %v", graph.ErrInvalid, a.found.Records+1, err)
+	if r, err = decode(line); err != nil {
+		return r, false, fmt.Errorf("%w: record %d: %w", graph.ErrInvalid, a.found.Records+1, err)
 	}
 	a.sum.Write(line)
 	a.found.Records++
 	return r, false, nil
+}
+
+// decode reads what is on a line and nothing but one record.
+func decode(line []byte) (r graph.Record, err error) {
+	if err := checkLists(line); err != nil {
+		return r, err
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return r, err
+	}
+	if _, behind := d.Token(); behind != io.EOF {
+		return r, errors.New("there is something behind the record")
+	}
+	return r, nil
 }
 
 func (a *Reader) cutShort() error {
