@@ -8,15 +8,26 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // TenantID names one tenant. It comes from the caller's token, never from a query's arguments.
 type TenantID string
 
-// Check refuses the empty name: a token without a tenant must not become a tenant that all of them share.
+// MaxTenant bounds a tenant's name in bytes: it is part of every key that is stored of the tenant.
+const MaxTenant = 256
+
+// Check refuses the empty name: a token without a tenant must not become a tenant that all of them share. It refuses
+// as well what is too long for keys, and what cannot be shown as it is.
 func (t TenantID) Check() error {
-	if t == "" {
+	switch {
+	case t == "":
 		return fmt.Errorf("%w: no tenant", ErrInvalid)
+	case len(t) > MaxTenant:
+		return fmt.Errorf("%w: the tenant's name has %d bytes, at most %d", ErrInvalid, len(t), MaxTenant)
+	case !utf8.ValidString(string(t)) || strings.ContainsFunc(string(t), unicode.IsControl):
+		return fmt.Errorf("%w: the tenant's name %q has what is not text, or a control character", ErrInvalid, string(t))
 	}
 	return nil
 }

@@ -253,8 +253,10 @@ func checkMoveNothing(t *testing.T, from, _ Opener) {
 			t.Errorf("exporting nothing: %v", err)
 		}
 	}
-	if err := s.Import(context.Background(), "", nil); !errors.Is(err, graph.ErrInvalid) {
-		t.Errorf("importing into no tenant: %v", err)
+	for _, none := range noTenants {
+		if err := s.Import(context.Background(), none, nil); !errors.Is(err, graph.ErrInvalid) {
+			t.Errorf("importing into the tenant %.80q: %v", none, err)
+		}
 	}
 }
 

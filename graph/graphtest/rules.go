@@ -404,7 +404,7 @@ func checkTenants(t *testing.T, fresh func(TB) Subject) {
 	defer s.Close()
 	apply(t, s, oneAlert("1"))
 	mine := digest(t, s)
-	for _, other := range []graph.TenantID{"a", Tenant + "x", Tenant[:3], "contoso\x00", "\xff\xff"} {
+	for _, other := range []graph.TenantID{"a", Tenant + "x", Tenant[:3], Tenant + "/", Tenant + " ", "\u00ff\U0010ffff", longTenant} {
 		v := graph.View{Tenant: other}
 		if p := must(s.Position(context.Background(), v))(t); p != (graph.Position{}) {
 			t.Errorf("tenant %q starts at %+v", other, p)
@@ -425,10 +425,18 @@ func checkTenants(t *testing.T, fresh func(TB) Subject) {
 	if digest(t, s) != mine {
 		t.Errorf("another tenant's write changed this one")
 	}
-	if _, err := s.Apply(context.Background(), "", oneAlert("1")); !errors.Is(err, graph.ErrInvalid) {
-		t.Errorf("a write without a tenant ended with %v", err)
+	for _, none := range noTenants {
+		if _, err := s.Apply(context.Background(), none, oneAlert("1")); !errors.Is(err, graph.ErrInvalid) {
+			t.Errorf("a write to the tenant %.80q ended with %v", none, err)
+		}
 	}
 }
+
+// noTenants are no tenants' names. One of 100 KB is in so many keys that a small archive took minutes.
+var noTenants = []graph.TenantID{"", Tenant + "\x00", Tenant + "\x1b[2J", Tenant + "\u0085", "\xff\xff", longTenant + longTenant}
+
+// longTenant is as long as a tenant's name may be, with room for what a subject puts before it.
+var longTenant = graph.TenantID(strings.Repeat("t", graph.MaxTenant-100))
 
 func checkDocuments(t *testing.T, fresh func(TB) Subject) {
 	s := fresh(t).Open(t, NewClock().Now)
