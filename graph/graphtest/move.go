@@ -37,6 +37,7 @@ func RunMoves(t *testing.T, from, to Opener) {
 		{"an import that was cut short can be given up", checkMoveAbandoned},
 		{"records that contradict one another are refused", checkMoveLies},
 		{"records that come twice or in another order are refused", checkMoveOdd},
+		{"a tenant that was carried goes on only as far as it can be carried again", checkMoveLimits},
 		{"a tenant without anything cannot be exported", checkMoveNothing},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, from, to) })
@@ -317,6 +318,49 @@ func checkMoveLies(t *testing.T, from, to Opener) {
 		}
 		if p := must(two.Position(context.Background(), view))(t); p != (graph.Position{}) {
 			t.Fatalf("%s: the tenant stands at %+v", name, p)
+		}
+	}
+}
+
+// checkMoveLimits: an import took a tenant that stood at the last number there is; its next commit went beyond, and
+// what it was exported to could not be imported.
+func checkMoveLimits(t *testing.T, from, to Opener) {
+	one := from(t, NewClock().Now)
+	defer one.Close()
+	apply(t, one, oneAlert("1"))
+	latest := graph.TickOf(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC))
+	for name, c := range map[string]struct {
+		at   func(r *graph.TenantRecord, left int)
+		each int // what one commit takes
+	}{
+		"revision":  {func(r *graph.TenantRecord, left int) { r.Revision = 1<<53 - graph.Revision(left) }, 1},
+		"clock":     {func(r *graph.TenantRecord, left int) { r.Clock = latest - graph.Tick(left) }, 2},
+		"incidents": {func(r *graph.TenantRecord, left int) { r.Incidents = 1<<53 - graph.IncidentID(left) }, 1},
+	} {
+		for left := range 2 {
+			two := to(t, NewClock().Now)
+			must(0, two.Import(context.Background(), Tenant, func(yield func(graph.Record, error) bool) {
+				for r, err := range one.Export(context.Background(), Tenant) {
+					if r.Tenant != nil {
+						c.at(r.Tenant, left*c.each)
+					}
+					if !yield(r, err) {
+						return
+					}
+				}
+			}))(t)
+			for i := range 2 {
+				_, err := two.Apply(context.Background(), Tenant, oneAlert(fmt.Sprint("more", i)))
+				if goesOn := i < left; goesOn != (err == nil) || !goesOn && !errors.Is(err, graph.ErrInvalid) {
+					t.Errorf("%s with room for %d commits: number %d ended with %v", name, left, i+1, err)
+				}
+			}
+			three := to(t, NewClock().Now)
+			if err := three.Import(context.Background(), Tenant, unpack(t, pack(t, two))); err != nil {
+				t.Errorf("%s with room for %d commits: importing it again: %v", name, left, err)
+			}
+			two.Close()
+			three.Close()
 		}
 	}
 }

@@ -3,6 +3,8 @@ package rules
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -16,6 +18,21 @@ type Tenant struct {
 	Trimmed graph.Revision
 	// Loading is set while an import fills the tenant.
 	Loading bool
+}
+
+// How far a tenant may come, by commits and by an import alike, so that what is there can be carried: numbers that
+// every reader of JSON knows exactly, and a clock that still has a year of four digits.
+const mostCounted = 1 << 53
+
+var latestTick = graph.TickOf(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC))
+
+// check refuses what a tenant cannot have come to.
+func (t Tenant) check() error {
+	if t.Revision > mostCounted || t.Next > mostCounted || t.Clock < 0 || t.Clock > latestTick {
+		return fmt.Errorf("revision %d, clock %s or incident %d is beyond what a tenant can come to: revision and incident %d, clock %s",
+			t.Revision, t.Clock, t.Next, uint64(mostCounted), latestTick)
+	}
+	return nil
 }
 
 // Home is what is stored of one id.

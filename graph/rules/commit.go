@@ -247,6 +247,9 @@ func (c *commit) finish(batchKey string) error {
 	if c.out.empty() && !c.wrote {
 		return nil
 	}
+	if err := c.row.check(); err != nil {
+		return fmt.Errorf("%w: %v", graph.ErrInvalid, err)
+	}
 	return c.write()
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
-	"time"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -15,12 +14,6 @@ const (
 	loadAtOnce = 2000
 	loadBytes  = 8 << 20
 )
-
-// What a tenant may claim about itself, with room to go on for ever: numbers that every reader of JSON knows
-// exactly, and a clock that still has a year of four digits.
-const mostCarried = 1 << 53
-
-var latestCarried = graph.TickOf(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC))
 
 // Load turns the records that graph.Mover's Export gives into Writes, for Import. write makes one part after
 // another durable; in each the tenant's record says Loading, except in the last. What the records claim about
@@ -181,11 +174,8 @@ func partOf(r graph.Record) (int, func(*loader) error) {
 }
 
 func (l *loader) tenant(r graph.TenantRecord) error {
-	if r.Revision > mostCarried || r.Incidents > mostCarried || r.Clock < 0 || r.Clock > latestCarried {
-		return fmt.Errorf("revision %d, clock %s or incident %s is beyond what a tenant can have come to", r.Revision, r.Clock, r.Incidents)
-	}
 	l.row.Revision, l.row.Clock, l.row.Next, l.row.Trimmed = r.Revision, r.Clock, r.Incidents, r.Revision
-	return nil
+	return l.row.check()
 }
 
 func (l *loader) revision(r graph.Revision) error {
