@@ -16,6 +16,7 @@ import (
 	"hash"
 	"io"
 	"iter"
+	"unicode/utf8"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -198,7 +199,23 @@ func decode(line []byte) (r graph.Record, err error) {
 	if _, behind := d.Token(); behind != io.EOF {
 		return r, errors.New("there is something behind the record")
 	}
-	return r, nil
+	return r, checkText(line, r)
+}
+
+// checkText refuses what the decoding replaced without a word: bytes that are not UTF-8, and halves of surrogate
+// pairs outside of raw values, which keep theirs.
+func checkText(line []byte, r graph.Record) error {
+	if !utf8.Valid(line) {
+		return errors.New("it is not UTF-8")
+	}
+	if !bytes.Contains(line, []byte(`\ud`)) && !bytes.Contains(line, []byte(`\uD`)) {
+		return nil
+	}
+	again, err := graph.EncodeJSON(r)
+	if err == nil && !bytes.Equal(again, bytes.TrimSpace(line)) {
+		err = errors.New("it is read as something else, perhaps for half of a surrogate pair")
+	}
+	return err
 }
 
 func (a *Reader) cutShort() error {

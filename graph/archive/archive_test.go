@@ -117,6 +117,28 @@ func TestADamagedArchiveIsRefused(t *testing.T) {
 	}
 }
 
+// The decoding put U+FFFD for what is no text without a word, so something else was stored than was given.
+func TestWhatIsNoTextIsRefused(t *testing.T) {
+	source := `{"a":"\ud83d\ude00 \ud83d"}` // of a raw value, which comes back as it is
+	all := []graph.Record{
+		{BatchKey: &graph.BatchKeyRecord{Key: "file:1", Revision: 1}},
+		{Alert: &graph.AlertRecord{Alert: graph.Alert{AlertContent: graph.AlertContent{Source: []byte(source)}}}},
+	}
+	var b bytes.Buffer
+	if _, err := Write(&b, "contoso", sequence(all)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(b.Bytes()); err != nil || string(got[1].Alert.Source) != source {
+		t.Errorf("a raw value came back as %+v, %v", got, err)
+	}
+	for text, said := range map[string]string{"file:\xff": "record 1: it is not UTF-8", `file:\ud83d`: "record 1: it is read as something else"} {
+		_, err := read(bytes.Replace(b.Bytes(), []byte("file:1"), []byte(text), 1))
+		if !errors.Is(err, graph.ErrInvalid) || !strings.Contains(err.Error(), said) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func zipped(t *testing.T, text []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
