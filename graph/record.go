@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"iter"
 	"time"
@@ -60,6 +61,11 @@ func (h HomeRecord) Check() error {
 	home, _, ok := HomeAndClaims(h.Facts.Keys)
 	if !ok || home.ID() != h.ID {
 		return errors.New("the facts do not belong to the id")
+	}
+	for i, k := range h.Facts.Keys[1:] {
+		if CompareKeys(h.Facts.Keys[i], k) >= 0 || k.Strength() == Strong && k.Type == home.Type {
+			return fmt.Errorf("%s stands behind %s: keys are strongest first, each once, and of the strongest type there is one", k, h.Facts.Keys[i])
+		}
 	}
 	times := []time.Time{h.Facts.FirstSeen, h.Facts.LastSeen}
 	for name, p := range h.Facts.Properties {

@@ -36,6 +36,7 @@ func RunMoves(t *testing.T, from, to Opener) {
 		{"an import that was cut short takes no writes and can be made again", checkMoveCut},
 		{"an import that was cut short can be given up", checkMoveAbandoned},
 		{"records that contradict one another are refused", checkMoveLies},
+		{"records that are sound and contradict one another are refused by name", checkMoveContradictions},
 		{"records that come twice or in another order are refused", checkMoveOdd},
 		{"a tenant that was carried goes on only as far as it can be carried again", checkMoveLimits},
 		{"a tenant without anything cannot be exported", checkMoveNothing},

@@ -110,12 +110,15 @@ type loader struct {
 	row      Tenant
 
 	observed  map[graph.ID]bool
+	claims    []claim
 	nodes     map[graph.ID]graph.ID // of those that belong to another
 	members   map[graph.ID]int      // what nodes say less what there is
 	moves     []Move                // not written yet
 	last      *SightingKey
 	incidents map[graph.IncidentID]bool // true where live
 	alerts    map[graph.IncidentID]int  // what incidents say less what there is
+	known     map[graph.ID]bool         // alerts
+	linked    map[graph.ID]graph.IncidentID
 	ticks     [4]map[graph.Tick]bool
 }
 
@@ -123,6 +126,7 @@ func newLoader(write func(Writes) error) *loader {
 	l := &loader{
 		write: write, sum: graph.NewRecordSum(), observed: map[graph.ID]bool{}, nodes: map[graph.ID]graph.ID{}, members: map[graph.ID]int{},
 		incidents: map[graph.IncidentID]bool{}, alerts: map[graph.IncidentID]int{},
+		known: map[graph.ID]bool{}, linked: map[graph.ID]graph.IncidentID{},
 	}
 	for i := range l.ticks {
 		l.ticks[i] = map[graph.Tick]bool{}
@@ -143,6 +147,14 @@ func (l *loader) take(r graph.Record) error {
 	if part == 0 || part < l.part || (l.part == 0) != (part == partTenant) {
 		return fmt.Errorf("out of order, or of no known kind")
 	}
+	if things(r) > 1 {
+		return fmt.Errorf("it is several records in one")
+	}
+	if l.part == partHome && part > partHome {
+		if err := l.checkNodes(); err != nil {
+			return err
+		}
+	}
 	if l.part = part; part != partTenant {
 		line, err := l.sum.Add(r)
 		if err != nil {
@@ -151,6 +163,18 @@ func (l *loader) take(r graph.Record) error {
 		l.bytes += len(line)
 	}
 	return step(l)
+}
+
+// things counts what a record is.
+func things(r graph.Record) (n int) {
+	for _, is := range []bool{
+		r.Tenant != nil, r.Home != nil, r.Sighting != nil, r.Incident != nil, r.Alert != nil, r.Document != nil, r.BatchKey != nil,
+	} {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 func partOf(r graph.Record) (int, func(*loader) error) {
@@ -190,6 +214,9 @@ func (l *loader) home(r graph.HomeRecord) error {
 	if again || !r.ID.Kind().Entity() || (r.Facts == nil && r.Node.IsZero()) {
 		return fmt.Errorf("entity %s comes twice, says nothing or is none", r.ID)
 	}
+	if r.Node == r.ID || !r.Node.IsZero() && (r.Revision != 0 || r.Members != 0) {
+		return fmt.Errorf("entity %s belongs to itself, or to another and has what only a node has", r.ID)
+	}
 	if err := cmp.Or(r.Check(), l.revision(r.Revision)); err != nil {
 		return err
 	}
@@ -197,10 +224,11 @@ func (l *loader) home(r graph.HomeRecord) error {
 	h := Home{Node: r.ID}
 	if r.Facts != nil {
 		h.Facts = *r.Facts
+		l.claim(r.ID, h.Facts.Keys)
 		a := AtomWrite{ID: r.ID, Facts: h.Facts, New: true, Bears: h.Facts.Keys}
 		l.out.Atoms = append(l.out.Atoms, a)
 	}
-	if !r.Node.IsZero() && r.Node != r.ID {
+	if !r.Node.IsZero() {
 		h.Node, l.nodes[r.ID] = r.Node, r.Node
 		l.members[r.Node]--
 		l.moves = append(l.moves, Move{r.ID, r.ID, r.Node})
@@ -254,6 +282,9 @@ func (l *loader) incident(r graph.IncidentRecord) error {
 			return fmt.Errorf("incident %s points to one that did not come before it", i.ID)
 		}
 	}
+	if err := l.standing(&i); err != nil {
+		return err
+	}
 	change := graph.IncidentChange{ID: i.ID, Facts: &i.IncidentFacts}
 	if err := cmp.Or(change.Check(), l.revision(i.Revision), l.tick(l.ticks[0], i.Created), l.tick(l.ticks[1], i.Updated)); err != nil {
 		return err
@@ -261,6 +292,23 @@ func (l *loader) incident(r graph.IncidentRecord) error {
 	l.incidents[i.ID], l.alerts[i.ID] = i.RedirectTo == 0, i.AlertCount
 	l.row.Incidents += liveCount(&i)
 	l.out.Incidents = append(l.out.Incidents, IncidentWrite{Next: &i})
+	return nil
+}
+
+// standing checks what only a live incident has and what only a redirected one. Links of a redirected one may name
+// alerts that are gone.
+func (l *loader) standing(i *graph.Incident) error {
+	switch live := i.RedirectTo == 0; {
+	case live != (i.AlertCount > 0):
+		return fmt.Errorf("incident %s has %d alerts and redirects to %q", i.ID, i.AlertCount, i.RedirectTo)
+	case !live:
+		return nil
+	case i.Triage.Status == graph.StatusRedirected:
+		return fmt.Errorf("incident %s is redirected to none", i.ID)
+	}
+	for _, link := range i.Links {
+		l.linked[link.A], l.linked[link.B] = i.ID, i.ID
+	}
 	return nil
 }
 
@@ -272,7 +320,7 @@ func (l *loader) alert(r graph.AlertRecord) error {
 	}
 	for _, e := range a.Entities() {
 		if !l.observed[e] {
-			return fmt.Errorf("evidence of alert %s is not there", a.ID)
+			return fmt.Errorf("entity %s, which alert %s has evidence of, is not there", e, a.ID)
 		}
 	}
 	if a.Incident != 0 && !l.incidents[a.Incident] {
@@ -281,10 +329,11 @@ func (l *loader) alert(r graph.AlertRecord) error {
 	if a.Incident != 0 {
 		l.alerts[a.Incident]--
 	}
-	if l.observed[a.ID] {
+	if l.known[a.ID] {
 		return fmt.Errorf("alert %s comes twice", a.ID)
 	}
-	l.observed[a.ID] = true
+	l.known[a.ID] = true
+	delete(l.linked, a.ID)
 	l.row.Alerts++
 	l.out.Alerts = append(l.out.Alerts, AlertWrite{Next: &a})
 	return nil
@@ -313,15 +362,13 @@ func (l *loader) batchKey(r graph.BatchKeyRecord) error {
 
 // checkWhole looks at what only the end can show.
 func (l *loader) checkWhole() error {
-	for id, node := range l.nodes {
-		if _, further := l.nodes[node]; further || !l.observed[node] {
-			return fmt.Errorf("entity %s belongs to %s, which is no node", id, node)
+	if l.part == partHome {
+		if err := l.checkNodes(); err != nil {
+			return err
 		}
 	}
-	for id, n := range l.members {
-		if n != 0 {
-			return fmt.Errorf("entity %s has not as many ids as it says", id)
-		}
+	for id, i := range l.linked {
+		return fmt.Errorf("incident %s has a link of %s, which is no alert that is there", i, id)
 	}
 	for id, n := range l.alerts {
 		if n != 0 {
