@@ -70,6 +70,9 @@ func (h HomeRecord) Check() error {
 	times := []time.Time{h.Facts.FirstSeen, h.Facts.LastSeen}
 	for name, p := range h.Facts.Properties {
 		times = append(times, p.ObservedAt)
+		if len(p.Value) == 0 {
+			return fmt.Errorf("property %q has no value", clip(name))
+		}
 		if err := errors.Join(checkTexts(name), checkJSON(p.Value)); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package graphtest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -65,6 +66,10 @@ var contradictions = map[string]struct {
 		h.Facts.Keys = slices.Insert(h.Facts.Keys, 1, deviceKey(graph.KeyMdeDeviceID, "m9"))
 		return all
 	}, "there is one"},
+	"a property without a value": {func(all []graph.Record) []graph.Record {
+		homeOf(all, "m2").Facts.Properties["riskScore"] = graph.Property{}
+		return all
+	}, "has no value"},
 	"an incident whose alerts were taken away": {func(all []graph.Record) []graph.Record {
 		i := incidentOf(all)
 		i.AlertCount = 0
@@ -140,7 +145,7 @@ func checkMoveContradictions(t *testing.T, from, to Opener) {
 	defer two.Close()
 	user, _ := graph.NewKey(graph.KindIdentity, graph.KeyAzureADUserID, "u1")
 	m1, a1, m2 := deviceKey(graph.KeyMdeDeviceID, "m1"), deviceKey(graph.KeyAzureADDeviceID, "a1"), deviceKey(graph.KeyMdeDeviceID, "m2")
-	apply(t, one, graph.Batch{Entities: []graph.EntityObservation{{Keys: []graph.Key{m1, a1}}, {Keys: []graph.Key{a1}}, {Keys: []graph.Key{m2}}, {Keys: []graph.Key{user}}}})
+	apply(t, one, graph.Batch{Entities: []graph.EntityObservation{{Keys: []graph.Key{m1, a1}}, {Keys: []graph.Key{a1}}, {Keys: []graph.Key{m2}, Properties: map[string]json.RawMessage{"riskScore": []byte("3")}}, {Keys: []graph.Key{user}}}})
 	apply(t, one, oneAlert("1"))
 	apply(t, one, oneAlert("2"))
 	packed := pack(t, one)
