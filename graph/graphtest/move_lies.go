@@ -84,11 +84,6 @@ var contradictions = map[string]struct {
 		incidentOf(all).Triage.Status = graph.StatusRedirected
 		return all
 	}, "redirected to none"},
-	"a link of an alert that is not there": {func(all []graph.Record) []graph.Record {
-		i := incidentOf(all)
-		i.Links = []graph.Link{graph.NewLink(alertOf(all, 0).ID, graph.NewID(graph.KindAlert, "none"), graph.Link{Rule: "r", Reasons: []string{"x"}})}
-		return all
-	}, "has a link of alert_"},
 	"evidence of an alert": {func(all []graph.Record) []graph.Record {
 		alertOf(all, 1).Evidence = []graph.Evidence{{Type: "deviceEvidence", Entity: alertOf(all, 0).ID, Body: []byte(`{}`)}}
 		return all

@@ -21,7 +21,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	}
 	defer s.leave()
 	p, err := rules.Prepare(id, b)
-	if err = errors.Join(err, checkKeys(id, b)); err != nil {
+	if err = errors.Join(err, checkKeys(b)); err != nil {
 		return graph.Receipt{}, err
 	}
 	t := s.tenant(id)
@@ -52,10 +52,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 const maxKey = 4000
 
 // checkKeys refuses names that Neo4j could not keep apart or index.
-func checkKeys(id graph.TenantID, b graph.Batch) error {
-	if len(tenantText(id)) > maxKey/2 {
-		return fmt.Errorf("%w: the tenant's name has %d bytes, at most %d", graph.ErrInvalid, len(id), maxKey/2)
-	}
+func checkKeys(b graph.Batch) error {
 	if !utf8.ValidString(b.Key) {
 		return fmt.Errorf("%w: the batch's key is not UTF-8", graph.ErrInvalid)
 	}

@@ -118,7 +118,6 @@ type loader struct {
 	incidents map[graph.IncidentID]bool // true where live
 	alerts    map[graph.IncidentID]int  // what incidents say less what there is
 	known     map[graph.ID]bool         // alerts
-	linked    map[graph.ID]graph.IncidentID
 	ticks     [4]map[graph.Tick]bool
 }
 
@@ -126,7 +125,7 @@ func newLoader(write func(Writes) error) *loader {
 	l := &loader{
 		write: write, sum: graph.NewRecordSum(), observed: map[graph.ID]bool{}, nodes: map[graph.ID]graph.ID{}, members: map[graph.ID]int{},
 		incidents: map[graph.IncidentID]bool{}, alerts: map[graph.IncidentID]int{},
-		known: map[graph.ID]bool{}, linked: map[graph.ID]graph.IncidentID{},
+		known: map[graph.ID]bool{},
 	}
 	for i := range l.ticks {
 		l.ticks[i] = map[graph.Tick]bool{}
@@ -295,19 +294,14 @@ func (l *loader) incident(r graph.IncidentRecord) error {
 	return nil
 }
 
-// standing checks what only a live incident has and what only a redirected one. Links of a redirected one may name
-// alerts that are gone.
+// standing checks what only a live incident has and what only a redirected one. Links may name alerts that have gone
+// since.
 func (l *loader) standing(i *graph.Incident) error {
 	switch live := i.RedirectTo == 0; {
 	case live != (i.AlertCount > 0):
 		return fmt.Errorf("incident %s has %d alerts and redirects to %q", i.ID, i.AlertCount, i.RedirectTo)
-	case !live:
-		return nil
-	case i.Triage.Status == graph.StatusRedirected:
+	case live && i.Triage.Status == graph.StatusRedirected:
 		return fmt.Errorf("incident %s is redirected to none", i.ID)
-	}
-	for _, link := range i.Links {
-		l.linked[link.A], l.linked[link.B] = i.ID, i.ID
 	}
 	return nil
 }
@@ -333,7 +327,6 @@ func (l *loader) alert(r graph.AlertRecord) error {
 		return fmt.Errorf("alert %s comes twice", a.ID)
 	}
 	l.known[a.ID] = true
-	delete(l.linked, a.ID)
 	l.row.Alerts++
 	l.out.Alerts = append(l.out.Alerts, AlertWrite{Next: &a})
 	return nil
@@ -366,9 +359,6 @@ func (l *loader) checkWhole() error {
 		if err := l.checkNodes(); err != nil {
 			return err
 		}
-	}
-	for id, i := range l.linked {
-		return fmt.Errorf("incident %s has a link of %s, which is no alert that is there", i, id)
 	}
 	for id, n := range l.alerts {
 		if n != 0 {
