@@ -13,13 +13,9 @@ type View struct {
 	Access string
 	// AtLeast makes the read wait until it sees that revision: a caller reads its own writes on any replica.
 	AtLeast Revision
-	// Loose lets an answer show what is committed while it is being read in part: an edge and not the other, a member
-	// under two nodes or none. That costs a store that others write to far less than a snapshot. It is for those who
-	// follow Changes, and read again what a commit behind AtLeast touched.
-	Loose bool
 }
 
-// Reader answers questions about one tenant. Each call sees one snapshot, but see View.Loose. All methods are safe for
+// Reader answers questions about one tenant. Each call sees one snapshot. All methods are safe for
 // concurrent use, return early with ctx's error when it ends, and return ErrClosed after Close. Ids of
 // other tenants are simply not found.
 type Reader interface {

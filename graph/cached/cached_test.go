@@ -56,25 +56,6 @@ func TestOnlyWhatIsAskedForAgainIsKept(t *testing.T) {
 	}
 }
 
-// What is kept is shown to everyone, so it must not be an answer that someone allowed to be of two revisions.
-func TestNothingLooseIsKept(t *testing.T) {
-	s, w, _ := hot(t, Options{Trust: MaxTrust, eager: true})
-	v := view
-	v.Loose = true
-	for range 2 {
-		s.memory.kept.InvalidateAll()
-		readOne(t, s, v, 1)
-		must(s.Incidents(t.Context(), v, graph.IncidentQuery{IDs: []graph.IncidentID{1, 2}}))(t)
-		must(s.Entities(t.Context(), v, graph.EntityQuery{IDs: []graph.ID{device("pc1").ID()}}))(t)
-	}
-	if w.alerts.Load() == 0 || w.incidents.Load() == 0 || w.entities.Load() == 0 {
-		t.Fatal("the store was not asked")
-	}
-	if n := w.loose.Load(); n != 0 {
-		t.Errorf("the store was asked for %d loose answers", n)
-	}
-}
-
 func TestAPageOfAKeptIncidentCostsTheStoreOneRow(t *testing.T) {
 	s, w, store := hot(t, Options{})
 	w.incidents.Store(0)

@@ -21,7 +21,6 @@ func (s *Store) Incidents(ctx context.Context, v graph.View, q graph.IncidentQue
 	if err := s.enter(ctx); err != nil {
 		return graph.IncidentPage{}, err
 	}
-	v.Loose = false // what is kept is of one revision
 	why := ""
 	switch {
 	case !onlyIDs(q):

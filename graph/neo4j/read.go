@@ -31,21 +31,12 @@ func (s *Store) readerAt(ctx context.Context, id graph.TenantID, at settled) *re
 	return newReader(ctx, s.reads(), id, at)
 }
 
-const (
-	// optimistic is how often an answer is looked for beside the writers.
-	optimistic = 2
-	// loose is how often a loose answer is that looks damaged, before it must be a snapshot.
-	loose = 4
-)
+// optimistic is how often an answer is looked for beside the writers.
+const optimistic = 2
 
 // read calls answer until nothing was applied meanwhile. Where writers come in between again and again, the last call
 // keeps them out by holding the gate's lock. What looks damaged may only have been half applied.
 func (s *Store) read(ctx context.Context, v graph.View, answer func(r *reader) error) error {
-	for attempt, stale := 1, s.options.MaxStale; v.Loose && attempt <= loose; attempt, stale = attempt+1, 0 {
-		if err := s.beside(ctx, v, stale, answer); !errors.Is(err, errDamaged) {
-			return err
-		}
-	}
 	if err := s.enter(ctx); err != nil {
 		return err
 	}

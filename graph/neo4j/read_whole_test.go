@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -47,41 +46,6 @@ func TestAReadThatCommitsAlwaysOvertakeKeepsThemOut(t *testing.T) {
 	}
 	if err := <-wrote; err != nil {
 		t.Fatalf("the commit that waited: %v", err)
-	}
-}
-
-func TestALooseReadIsNotOvertaken(t *testing.T) {
-	o := migrated(t)
-	s, other, tenant := open(t, o), open(t, o), tenantOfTest(t)
-	v := graph.View{Tenant: tenant, AtLeast: 1, Loose: true}
-	mustApply(t, other, tenant, graph.Batch{Entities: []graph.EntityObservation{device(0)}})
-	calls := 0
-	err := s.read(t.Context(), v, func(*reader) error {
-		calls++
-		mustApply(t, other, tenant, graph.Batch{Entities: []graph.EntityObservation{device(calls)}})
-		return nil
-	})
-	if err != nil || calls != 1 {
-		t.Fatalf("%d calls, error %v", calls, err)
-	}
-}
-
-func TestALooseReadThatMeetsHalfACommitIsMadeAgain(t *testing.T) {
-	o := migrated(t)
-	s, tenant := open(t, o), tenantOfTest(t)
-	v := graph.View{Tenant: tenant, Loose: true}
-	mustApply(t, s, tenant, graph.Batch{Entities: []graph.EntityObservation{device(0)}})
-	for bad, want := range map[int]int{1: 2, loose: loose + 1, 99: loose + 1} {
-		calls := 0
-		err := s.read(t.Context(), v, func(*reader) error {
-			if calls++; calls <= bad {
-				return errDamaged
-			}
-			return nil
-		})
-		if calls != want || errors.Is(err, errDamaged) != (bad == 99) {
-			t.Errorf("damaged %d times: %d calls, want %d; error %v", bad, calls, want, err)
-		}
 	}
 }
 

@@ -220,9 +220,6 @@ type hooked struct {
 	// tear is asked before each edge of a scan, after which the scan goes on in a snapshot of its own where it
 	// reports true; nil leaves scans whole.
 	tear func() bool
-	// mix is asked what of two snapshots a loose answer about nodes shows, where it is torn: the earlier one where it
-	// reports true; nil leaves such answers whole.
-	mix func() bool
 }
 
 func (h *hooked) ask(ctx context.Context, call string) error {
@@ -246,40 +243,7 @@ func (h *hooked) Entities(ctx context.Context, v graph.View, q graph.EntityQuery
 	if q.IDs == nil {
 		q.Limit = h.page
 	}
-	found, err := h.Source.Entities(ctx, v, q)
-	if err != nil || q.IDs == nil || !h.torn(v) {
-		return found, err
-	}
-	later, err := h.Source.Entities(ctx, v, q)
-	for i := range min(len(found), len(later)) {
-		found[i] = h.mixed(found[i], later[i])
-	}
-	return found, err
-}
-
-// torn has a commit come into the middle of a loose answer, where it reports true.
-func (h *hooked) torn(v graph.View) bool { return h.mix != nil && v.Loose && h.tear() }
-
-// mixed is a node as two snapshots show it.
-func (h *hooked) mixed(a, b graph.Entity) graph.Entity {
-	if a.ID != b.ID {
-		return h.either(a, b)
-	}
-	e := h.either(a, b)
-	e.Facts, e.SameAs = h.either(a, b).Facts, h.either(a, b).SameAs
-	e.Members = slices.Concat(a.Members, b.Members)
-	slices.SortFunc(e.Members, graph.ID.Compare)
-	e.Members = slices.DeleteFunc(slices.Compact(e.Members), func(m graph.ID) bool {
-		return slices.Contains(a.Members, m) != slices.Contains(b.Members, m) && h.mix()
-	})
-	return e
-}
-
-func (h *hooked) either(a, b graph.Entity) graph.Entity {
-	if h.mix() {
-		return a
-	}
-	return b
+	return h.Source.Entities(ctx, v, q)
 }
 
 func (h *hooked) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
@@ -307,11 +271,8 @@ func (h *hooked) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) ite
 			return
 		}
 		edges := h.Source.Edges(ctx, v, q)
-		switch {
-		case q.Nodes == nil && h.tear != nil:
-			edges = h.tornScan(ctx, v)
-		case q.Nodes != nil:
-			edges = h.tornEdges(ctx, v, q)
+		if q.Nodes == nil && h.tear != nil {
+			edges = h.torn(ctx, v)
 		}
 		for e, err := range edges {
 			if !yield(e, err) {
@@ -325,54 +286,8 @@ func (h *hooked) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) ite
 	}
 }
 
-// tornEdges yields the edges at nodes as two snapshots show them, if a commit comes in.
-func (h *hooked) tornEdges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
-	return func(yield func(graph.Edge, error) bool) {
-		found, err := all(h.Source.Edges(ctx, v, q))
-		if err == nil && h.torn(v) {
-			var later []graph.Edge
-			later, err = all(h.Source.Edges(ctx, v, q))
-			found = h.mixedEdges(found, later)
-		}
-		for _, e := range found {
-			if !yield(e, nil) {
-				return
-			}
-		}
-		if err != nil {
-			yield(graph.Edge{}, err)
-		}
-	}
-}
-
-func all(edges iter.Seq2[graph.Edge, error]) (out []graph.Edge, err error) {
-	for e, err := range edges {
-		if err != nil {
-			return out, err
-		}
-		out = append(out, e)
-	}
-	return out, nil
-}
-
-// mixedEdges has each edge as one of two snapshots shows it; what only one of them shows it may not have.
-func (h *hooked) mixedEdges(a, b []graph.Edge) (out []graph.Edge) {
-	place := func(in []graph.Edge, e graph.Edge) int {
-		return slices.IndexFunc(in, func(x graph.Edge) bool { return keyOf(&x) == keyOf(&e) })
-	}
-	for _, e := range a {
-		i, first := place(b, e), h.mix()
-		if first {
-			out = append(out, e)
-		} else if i >= 0 {
-			out = append(out, b[i])
-		}
-	}
-	return append(out, slices.DeleteFunc(b, func(e graph.Edge) bool { return place(a, e) >= 0 || h.mix() })...)
-}
-
-// tornScan scans edges in order, each part of the scan in another snapshot.
-func (h *hooked) tornScan(ctx context.Context, v graph.View) iter.Seq2[graph.Edge, error] {
+// torn scans edges in order, each part of the scan in another snapshot.
+func (h *hooked) torn(ctx context.Context, v graph.View) iter.Seq2[graph.Edge, error] {
 	return func(yield func(graph.Edge, error) bool) {
 		var last graph.Edge
 		for more := true; more; {

@@ -28,9 +28,9 @@ type bench struct {
 	batches []graph.Batch // to come
 	truths  map[graph.Revision]truth
 	faulty  bool
-	// What was met: exact snapshots, which were compared, and others, commits in the middle of an answer, choices of
-	// what a torn one shows, faults, trimmed changes and removed edges.
-	checked, inexact, torn, mixed, failed, rebuilt, expired int
+	// What was met: exact snapshots, which were compared, and others, commits in the middle of a scan, faults,
+	// trimmed changes and removed edges.
+	checked, inexact, torn, failed, rebuilt, expired int
 }
 
 func newBench(t *rapid.T, store graph.Store, units int) *bench {
@@ -87,10 +87,6 @@ func (b *bench) follower() *Topology[string] {
 		}
 		b.torn++
 		return true
-	}
-	source.mix = func() bool {
-		b.mixed++
-		return b.one(2, "mix")
 	}
 	o := Options[string]{Describe: facts, limits: drawLimits(b.t), Poll: rapid.SampledFrom([]time.Duration{1, time.Hour}).Draw(b.t, "poll")}
 	return newTopology[string](source, graphtest.Tenant, o)
@@ -165,13 +161,12 @@ func follow(t *testing.T, open func(t *rapid.T) graph.Store) (total bench) {
 			}
 		}
 		b.settle(followers)
-		total.checked, total.inexact = total.checked+b.checked, total.inexact+b.inexact
-		total.torn, total.mixed = total.torn+b.torn, total.mixed+b.mixed
+		total.checked, total.inexact, total.torn = total.checked+b.checked, total.inexact+b.inexact, total.torn+b.torn
 		total.failed, total.rebuilt, total.expired = total.failed+b.failed, total.rebuilt+b.rebuilt, total.expired+b.expired
 	})
-	t.Logf("%d exact and %d other snapshots, %d torn answers, %d mixed parts, %d faults, %d rebuilds, %d edges removed",
-		total.checked, total.inexact, total.torn, total.mixed, total.failed, total.rebuilt, total.expired)
-	if total.inexact == 0 || total.torn == 0 || total.mixed == 0 || total.failed == 0 || total.expired == 0 {
+	t.Logf("%d exact and %d other snapshots, %d torn scans, %d faults, %d rebuilds, %d edges removed",
+		total.checked, total.inexact, total.torn, total.failed, total.rebuilt, total.expired)
+	if total.inexact == 0 || total.torn == 0 || total.failed == 0 || total.expired == 0 {
 		t.Error("the runs did not meet what they are for")
 	}
 	return total

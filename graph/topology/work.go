@@ -83,9 +83,8 @@ func (r reader[D]) position(ctx context.Context, atLeast graph.Revision) (graph.
 	return p.Revision, watch.why(err)
 }
 
-// view is loose: what later commits touch is read again.
 func (r reader[D]) view(atLeast graph.Revision) graph.View {
-	return graph.View{Tenant: r.tenant, AtLeast: atLeast, Loose: true}
+	return graph.View{Tenant: r.tenant, AtLeast: atLeast}
 }
 
 func (w *work[D]) scanNodes(ctx context.Context) error {
