@@ -2,8 +2,8 @@ package neo4j
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"iter"
 	"strings"
 
 	driver "github.com/neo4j/neo4j-go-driver/v5/neo4j"
@@ -15,6 +15,9 @@ import (
 // learnAfter is the number of commits in a row, without another writer's between them, after which it pays to
 // read what a tenant has, so that later ones need not ask for what is not there.
 const learnAfter = 16
+
+// learnPage is the number of homes, or of weak keys, that are read at a time.
+const learnPage = 500
 
 // learn starts reading what exists of a tenant when it is due.
 func (s *Store) learn(id graph.TenantID, m *rules.Memory) {
@@ -28,72 +31,94 @@ func (s *Store) learn(id graph.TenantID, m *rules.Memory) {
 	}()
 }
 
-// What exists, by what rules.Existing calls it.
+// The statements that read a page of what is stored behind a key, by unique keys in order.
 var (
-	teachHomes   = `MATCH (e:Entity) WHERE e.key >= $from AND e.key < $to RETURN e.key`
-	teachClaimed = `MATCH (e:Entity) WHERE e.key >= $from AND e.key < $to AND EXISTS { (e)<-[:CLAIMS]-() } RETURN e.key`
-	teachWeak    = `MATCH (w:WeakKey) WHERE w.key >= $from AND w.key < $to RETURN w.key`
-	teachEdges   = `MATCH (f:Entity)-[s:` + strings.Join(sightingTypes(), "|") + `]->(t) WHERE f.key >= $from AND f.key < $to RETURN f.key, type(s), t.key`
+	// teachHomes gives each home's key, whether others claim its id, and the edges that go out from it, null for a hub:
+	// see teachHubs.
+	teachHomes = inRows(`
+MATCH (n:Entity)
+WHERE n.key > $after AND n.key < $end
+WITH n
+ORDER BY n.key
+LIMIT $limit`, ``, fmt.Sprintf(`n.key, EXISTS { (n)<-[:CLAIMS]-() },
+    CASE WHEN COUNT { (n)--() } < %d THEN [(n)-[s:%s]->(o) | [type(s), o.key]] END`, edgeHub, anySighting))
+
+	// teachHubs gives an edge in a row.
+	teachHubs = fmt.Sprintf(`
+UNWIND $in.rows AS k
+MATCH (n:Entity {key: k})-[s:%s]->(o)
+RETURN DISTINCT n.key, type(s), o.key`, anySighting)
+
+	teachWeak = inRows(`
+MATCH (n:WeakKey)
+WHERE n.key > $after AND n.key < $end
+WITH n
+ORDER BY n.key
+LIMIT $limit`, ``, `n.key`)
+
+	anySighting = strings.Join(sightingTypes(), "|")
 )
 
-// teach tells a memory what exists.
+// teach tells a memory what exists. Each page is a snapshot: beside a commit Neo4j can show less of a node than was
+// there before and is there after, and an edge that the memory does not know of would be made a second time.
 func (s *Store) teach(ctx context.Context, id graph.TenantID, l rules.Learner) error {
-	for _, part := range []struct {
-		cypher string
-		take   func(e *rules.Existing, v []any) error
-	}{
-		{teachHomes, func(e *rules.Existing, v []any) error { return appendKey(&e.Homes, v[0]) }},
-		{teachClaimed, func(e *rules.Existing, v []any) error { return appendKey(&e.Claimed, v[0]) }},
-		{teachWeak, func(e *rules.Existing, v []any) error { return appendKey(&e.Weak, v[0]) }},
-		{teachEdges, func(e *rules.Existing, v []any) error {
-			from, err1 := idOfKey(v[0])
-			to, err2 := idOfKey(v[2])
-			e.Edges = append(e.Edges, rules.Ends{From: from, Kind: kindOfType(text(v[1])), To: to})
-			if err1 != nil {
-				return err1
-			}
-			return err2
-		}},
+	for _, part := range []func(r *reader, page map[string]any) (e rules.Existing, last string, err error){
+		(*reader).existingHomes, (*reader).existingWeak,
 	} {
-		if useful, err := s.teachPart(ctx, id, l, part.cypher, part.take); err != nil || !useful {
-			return err
+		page := map[string]any{"after": tk(id, ""), "end": tk(id, "g"), "limit": learnPage} // "g" follows the digits
+		for page["after"] != "" {
+			var e rules.Existing
+			var last string
+			err := s.read(ctx, graph.View{Tenant: id}, func(r *reader) (err error) { e, last, err = part(r, page); return err })
+			if err != nil || !l.Learn(e, false) {
+				return err
+			}
+			page["after"] = last
 		}
 	}
 	l.Learn(rules.Existing{}, true)
 	return nil
 }
 
-// teachPart asks slice by slice, so that no statement runs into its time limit.
-func (s *Store) teachPart(ctx context.Context, id graph.TenantID, l rules.Learner, cypher string, take func(*rules.Existing, []any) error) (useful bool, err error) {
-	for bounds := range keySlices(id) {
-		var e rules.Existing
-		err := s.reads().stream(ctx, cypher, bounds, func(r *driver.Record) (bool, error) { return true, take(&e, r.Values) })
-		if err != nil || !l.Learn(e, false) {
-			return false, err
+// existingHomes reads a page of homes with the edges that go out from them; last is empty where there are no more.
+func (r *reader) existingHomes(page map[string]any) (e rules.Existing, last string, err error) {
+	var hubs []any
+	err = r.rows(teachHomes, page, func(v []any) error {
+		last = text(v[0])
+		home, err := idOfKey(v[0])
+		e.Homes = append(e.Homes, home)
+		if truth(v[1]) {
+			e.Claimed = append(e.Claimed, home)
 		}
+		if v[2] == nil {
+			hubs = append(hubs, v[0])
+		}
+		for _, edge := range list(v[2]) {
+			err = errors.Join(err, appendEnds(&e.Edges, home, list(edge)))
+		}
+		return err
+	})
+	if err != nil || len(hubs) == 0 {
+		return e, last, err
 	}
-	return true, nil
+	return e, last, r.run.stream(r.ctx, teachHubs, rowsIn(hubs), func(rec *driver.Record) (bool, error) {
+		home, err := idOfKey(rec.Values[0])
+		return true, errors.Join(err, appendEnds(&e.Edges, home, rec.Values[1:]))
+	})
 }
 
-// keySlices are bounds that together hold all of a tenant's keys that idKey made: by kind and the next four bits.
-func keySlices(id graph.TenantID) iter.Seq[map[string]any] {
-	return func(yield func(map[string]any) bool) {
-		for kind := range 256 {
-			if !graph.Kind(kind).Entity() {
-				continue
-			}
-			for bits := range 16 {
-				from := tk(id, fmt.Sprintf("%02x%x", kind, bits))
-				if !yield(map[string]any{"from": from, "to": from + "g"}) { // "g" is what follows the digits
-					return
-				}
-			}
-		}
-	}
+// existingWeak reads a page of weak keys.
+func (r *reader) existingWeak(page map[string]any) (e rules.Existing, last string, err error) {
+	return e, last, r.rows(teachWeak, page, func(v []any) error {
+		last = text(v[0])
+		key, err := idOfKey(v[0])
+		e.Weak = append(e.Weak, key)
+		return err
+	})
 }
 
-func appendKey(to *[]graph.ID, key any) error {
-	id, err := idOfKey(key)
-	*to = append(*to, id)
+func appendEnds(to *[]rules.Ends, from graph.ID, v []any) error {
+	other, err := idOfKey(v[1])
+	*to = append(*to, rules.Ends{From: from, Kind: kindOfType(text(v[0])), To: other})
 	return err
 }
