@@ -122,11 +122,6 @@ func writeWhole(name string, force bool, write func(io.Writer) error) (size int6
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
 	err = write(f)
 	if err == nil {
 		err = f.Sync()
@@ -138,6 +133,9 @@ func writeWhole(name string, force bool, write func(io.Writer) error) (size int6
 		err = publish(f.Name(), name, force)
 	}
 	if err != nil {
+		if gone := os.Remove(f.Name()); !errors.Is(gone, fs.ErrNotExist) { // it has the name that was asked for, and no other
+			err = errors.Join(err, gone)
+		}
 		return 0, err
 	}
 	return size, syncDirectory(filepath.Dir(name))

@@ -99,10 +99,13 @@ func (p *prepared) mend(o Options, dir string, format int) error {
 	return err
 }
 
-// salvage looks where mend would do something.
+// salvage looks where mend would do something. What was found already is that the format is not known.
 func (p *prepared) salvage(fs vfs.FS, dir string) error {
 	if _, err := fs.Stat(fs.PathJoin(dir, upgradedName)); err == nil {
 		p.name = upgradedName
+		if len(p.found) > 0 {
+			p.found = append(p.found, Problem{File: upgradedName, Text: "an upgrade was under way, and how far it came is not known: where it lacks much, move it away, and " + pebbleName + " is read"})
+		}
 	} else if ofTheSystem(err) {
 		return err
 	}

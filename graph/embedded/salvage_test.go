@@ -300,6 +300,24 @@ func readOnly(fs vfs.FS, cause error) vfs.FS {
 	}))
 }
 
+// Whether an upgrade's copy is finished the format says, and without it nothing does.
+func TestASalvageThatCannotTellHowFarAnUpgradeCameSaysSo(t *testing.T) {
+	fs, _, _ := twoTenants(t)
+	if ok, err := vfs.Clone(fs, fs, "store/"+pebbleName, "store/"+upgradedName); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	for _, known := range []bool{true, false} {
+		if !known {
+			must(t, fs.Remove("store/"+formatName))
+		}
+		s := openAt(t, Options{FS: fs, Salvage: true})
+		if found := fmt.Sprint(s.Found()); strings.Contains(found, "move it away, and pebble is read") == known {
+			t.Errorf("the format is known: %t; it found %s", known, found)
+		}
+		closeStore(t, s)
+	}
+}
+
 // A copy that cannot be written is checked and saved, one with damage, too. Nothing else can be done with it.
 func TestAStoreThatCannotBeWrittenIsSalvaged(t *testing.T) {
 	for _, cause := range []error{syscall.EROFS, syscall.EACCES} {
