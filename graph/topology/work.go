@@ -26,7 +26,7 @@ type limits struct {
 	batch int
 }
 
-var usualLimits = limits{nodes: 512, degree: 50_000, fold: 100_000, rounds: 4, turn: 5000, batch: 10_000}
+var usualLimits = limits{nodes: 128, degree: 50_000, fold: 100_000, rounds: 4, turn: 5000, batch: 10_000}
 
 // errSlow ends a call of the source that took longer than Options.Timeout.
 var errSlow = errors.New("source gave nothing within the timeout")
