@@ -40,7 +40,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	}
 	if out.wrote {
 		t.memory.Committed()
-		t.memoryOf = out.now.seq
+		t.memoryOf = out.token
 	}
 	t.learn(out.now)
 	s.learn(id, t.memory)

@@ -15,6 +15,8 @@ import (
 // outcome is what came of a commit.
 type outcome struct {
 	receipt graph.Receipt
+	// token is what the database names it by.
+	token string
 	// now is where it left the tenant.
 	now settled
 	// wrote is false where there was nothing to write, or an attempt whose answer was lost had written it.
@@ -29,7 +31,7 @@ func (s *Store) commitOnce(
 	token := rand.Text()
 	var sent int64 // the seq of the commit that was sent last and may have been made
 	err = s.transact(ctx, func(ctx context.Context, run runner) (bool, error) {
-		out = outcome{now: settled{asked: time.Now()}}
+		out = outcome{token: token, now: settled{asked: time.Now()}}
 		t := newTx(run, id, s.options.Clock())
 		if err := t.lock(ctx, batchKey); err != nil {
 			return false, err

@@ -87,3 +87,15 @@ func TestAWriterThatWasTaughtWhatExistsWritesAsOneThatAsks(t *testing.T) {
 		t.Errorf("one that asks wrote\n%.2000s\none that was taught\n%.2000s", wrote[0], wrote[1])
 	}
 }
+
+// When the database was restored from a copy, other commits can have got the numbers of those that were lost.
+func TestAMemoryIsOfTheCommitsThatWereMadeAndNotOfAsMany(t *testing.T) {
+	o, tenant := migrated(t), tenantOfTest(t)
+	one, other := open(t, o), open(t, o)
+	mustApply(t, one, tenant, alertNamed("lost"))
+	ask(t, one, `MATCH (n) WHERE n.key STARTS WITH $tenant DETACH DELETE n`, map[string]any{"tenant": tk(tenant, "")})
+	mustApply(t, other, tenant, alertNamed("1"))
+	if r := mustApply(t, one, tenant, alertNamed("1")); r.NewAlerts+r.NewEntities > 0 {
+		t.Errorf("what is there is new: %+v", r)
+	}
+}

@@ -30,11 +30,13 @@ func (r *reader) changes(since graph.Revision, yield func(graph.Change, error) b
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 || graph.Revision(number(found[0].Values[0])) != since+1 {
+		if len(found) == 0 {
 			return graph.ErrTooOld
 		}
 		for _, rec := range found {
-			since = graph.Revision(number(rec.Values[0]))
+			if since++; graph.Revision(number(rec.Values[0])) != since {
+				return graph.ErrTooOld
+			}
 			c, err := decodeChange(since, octets(rec.Values[1]))
 			if err != nil || !yield(c, nil) {
 				return err

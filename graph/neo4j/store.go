@@ -159,9 +159,10 @@ func (s *Store) leave() { s.inFlight.Done() }
 // tenant is what is kept in memory of one tenant.
 type tenant struct {
 	turn chan struct{} // holds one token; who has it writes
-	// memory answers for the database as the commit numbered memoryOf left it; whoever has the turn uses it.
+	// memory answers for the database as the commit with the token memoryOf left it; whoever has the turn uses it. A
+	// number would not do: when the database was restored from a copy, other commits get the numbers of those lost.
 	memory   *rules.Memory
-	memoryOf int64
+	memoryOf string
 
 	asking sync.Mutex // held while the settled position is asked for
 
@@ -193,7 +194,7 @@ func (t *tenant) takeTurn(ctx context.Context) error {
 }
 
 // remembered is the memory, emptied where somebody else wrote since.
-func (t *tenant) remembered(wrote int64) *rules.Memory {
+func (t *tenant) remembered(wrote string) *rules.Memory {
 	if t.memoryOf != wrote {
 		t.memory.Forget()
 		t.memoryOf = wrote

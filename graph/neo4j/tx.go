@@ -21,8 +21,8 @@ type tx struct {
 	// row is the tenant's record as written last, seq the number of the last write.
 	row rules.Tenant
 	seq int64
-	// wrote is the seq of the last write that was more than a moved clock.
-	wrote int64
+	// wrote is the token of the last write that was more than a moved clock.
+	wrote string
 	// replayed is the revision at which the batch was committed before, null where it was not.
 	replayed any
 	// absent are the homes that were asked for and have no record; places are the database's ids of homes.
@@ -43,7 +43,7 @@ func newTx(run runner, tenant graph.TenantID, wall time.Time) *tx {
 // begin takes the tenant's lock, makes its record where there is none, reads it, and looks for the batch.
 const begin = `
 MERGE (t:Tenant {key: $in.key})
-ON CREATE SET t.revision = 0, t.clock = 0, t.alerts = 0, t.entities = 0, t.edges = 0, t.incidents = 0, t.next = 0, t.trimmed = 0, t.loading = false, t.seq = 0, t.wrote = 0
+ON CREATE SET t.revision = 0, t.clock = 0, t.alerts = 0, t.entities = 0, t.edges = 0, t.incidents = 0, t.next = 0, t.trimmed = 0, t.loading = false, t.seq = 0, t.wrote = ''
 SET t.lock = 0
 WITH t
 OPTIONAL MATCH (b:BatchKey {key: $in.batch})
@@ -64,7 +64,7 @@ func (t *tx) lock(ctx context.Context, batchKey string) error {
 	}
 	t.row, t.seq = tenantOf(found[0])
 	last := len(found[0].Values) - 1
-	t.wrote, t.replayed = number(found[0].Values[last-1]), found[0].Values[last]
+	t.wrote, t.replayed = fmt.Sprint(found[0].Values[last-1]), found[0].Values[last] // a number, where an older program wrote last
 	return nil
 }
 
@@ -172,7 +172,7 @@ func (t *tx) do(ctx context.Context, what, cypher string, rows []any) error {
 const sealCommit = closeGate + `
 MATCH (t:Tenant {key: $in.key})
 SET t.revision = $in.row[0], t.clock = $in.row[1], t.alerts = $in.row[2], t.entities = $in.row[3], t.edges = $in.row[4],
-    t.incidents = $in.row[5], t.next = $in.row[6], t.trimmed = $in.row[7], t.loading = $in.row[8], t.seq = $in.seq, t.wrote = $in.seq
+    t.incidents = $in.row[5], t.next = $in.row[6], t.trimmed = $in.row[7], t.loading = $in.row[8], t.seq = $in.seq, t.wrote = $in.token
 MERGE (c:Commit {key: $in.slot})
 SET c.seq = $in.seq, c.token = $in.token, c.receipt = $in.receipt
 FOREACH (x IN $in.changes | CREATE (:Change {key: x[0], tenant: $in.tenant, revision: x[1], blob: x[2]}))
