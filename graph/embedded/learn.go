@@ -20,7 +20,9 @@ func (s *Store) learn(id graph.TenantID, m *rules.Memory) {
 	}
 	go func() {
 		defer s.leave()
-		_ = view{s.open, s.db, keysOf(id)}.teach(learner) // what cannot be read stays unknown, which is only slower
+		if err := (view{s.open, s.db, keysOf(id)}).teach(learner); err != nil { // what cannot be read stays unknown, which is only slower
+			learner.Failed()
+		}
 	}()
 }
 

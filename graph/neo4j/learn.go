@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	driver "github.com/neo4j/neo4j-go-driver/v5/neo4j"
-
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/rules"
 )
@@ -16,8 +14,13 @@ import (
 // read what a tenant has, so that later ones need not ask for what is not there.
 const learnAfter = 16
 
-// learnPage is the number of homes, or of weak keys, that are read at a time.
-const learnPage = 500
+// A page keeps commits out where they always come in between, so it must not take long.
+const (
+	// learnPage is the number of homes, or of weak keys, that are read at a time.
+	learnPage = 250
+	// learnEdges is the number of relationships that go out from a home from which on its edges are not read.
+	learnEdges = 200
+)
 
 // learn starts reading what exists of a tenant when it is due.
 func (s *Store) learn(id graph.TenantID, m *rules.Memory) {
@@ -27,27 +30,24 @@ func (s *Store) learn(id graph.TenantID, m *rules.Memory) {
 	}
 	go func() {
 		defer s.leave()
-		_ = s.teach(s.open, id, learner) // what cannot be read stays unknown, which is only slower
+		if err := s.teach(s.open, id, learner); err != nil && s.open.Err() == nil {
+			s.options.Log("neo4j: reading what exists of tenant %q: %v", id, err) // until it is read, commits ask for more
+			learner.Failed()
+		}
 	}()
 }
 
 // The statements that read a page of what is stored behind a key, by unique keys in order.
 var (
-	// teachHomes gives each home's key, whether others claim its id, and the edges that go out from it, null for a hub:
-	// see teachHubs.
+	// teachHomes gives each home's key, whether others claim its id, and the edges that go out from it, null for a hub.
 	teachHomes = inRows(`
 MATCH (n:Entity)
 WHERE n.key > $after AND n.key < $end
 WITH n
 ORDER BY n.key
 LIMIT $limit`, ``, fmt.Sprintf(`n.key, EXISTS { (n)<-[:CLAIMS]-() },
-    CASE WHEN COUNT { (n)--() } < %d THEN [(n)-[s:%s]->(o) | [type(s), o.key]] END`, edgeHub, anySighting))
-
-	// teachHubs gives an edge in a row.
-	teachHubs = fmt.Sprintf(`
-UNWIND $in.rows AS k
-MATCH (n:Entity {key: k})-[s:%s]->(o)
-RETURN DISTINCT n.key, type(s), o.key`, anySighting)
+    CASE WHEN COUNT { (n)-->() } < %d THEN [(n)-[s:%s]->(o) | [type(s), o.key]] END`,
+		learnEdges, strings.Join(sightingTypes(), "|")))
 
 	teachWeak = inRows(`
 MATCH (n:WeakKey)
@@ -55,8 +55,6 @@ WHERE n.key > $after AND n.key < $end
 WITH n
 ORDER BY n.key
 LIMIT $limit`, ``, `n.key`)
-
-	anySighting = strings.Join(sightingTypes(), "|")
 )
 
 // teach tells a memory what exists. Each page is a snapshot: beside a commit Neo4j can show less of a node than was
@@ -82,7 +80,6 @@ func (s *Store) teach(ctx context.Context, id graph.TenantID, l rules.Learner) e
 
 // existingHomes reads a page of homes with the edges that go out from them; last is empty where there are no more.
 func (r *reader) existingHomes(page map[string]any) (e rules.Existing, last string, err error) {
-	var hubs []any
 	err = r.rows(teachHomes, page, func(v []any) error {
 		last = text(v[0])
 		home, err := idOfKey(v[0])
@@ -91,34 +88,25 @@ func (r *reader) existingHomes(page map[string]any) (e rules.Existing, last stri
 			e.Claimed = append(e.Claimed, home)
 		}
 		if v[2] == nil {
-			hubs = append(hubs, v[0])
+			e.Hubs = append(e.Hubs, home)
 		}
 		for _, edge := range list(v[2]) {
-			err = errors.Join(err, appendEnds(&e.Edges, home, list(edge)))
+			to, bad := idOfKey(list(edge)[1])
+			e.Edges = append(e.Edges, rules.Ends{From: home, Kind: kindOfType(text(list(edge)[0])), To: to})
+			err = errors.Join(err, bad)
 		}
 		return err
 	})
-	if err != nil || len(hubs) == 0 {
-		return e, last, err
-	}
-	return e, last, r.run.stream(r.ctx, teachHubs, rowsIn(hubs), func(rec *driver.Record) (bool, error) {
-		home, err := idOfKey(rec.Values[0])
-		return true, errors.Join(err, appendEnds(&e.Edges, home, rec.Values[1:]))
-	})
+	return e, last, err
 }
 
 // existingWeak reads a page of weak keys.
 func (r *reader) existingWeak(page map[string]any) (e rules.Existing, last string, err error) {
-	return e, last, r.rows(teachWeak, page, func(v []any) error {
+	err = r.rows(teachWeak, page, func(v []any) error {
 		last = text(v[0])
 		key, err := idOfKey(v[0])
 		e.Weak = append(e.Weak, key)
 		return err
 	})
-}
-
-func appendEnds(to *[]rules.Ends, from graph.ID, v []any) error {
-	other, err := idOfKey(v[1])
-	*to = append(*to, rules.Ends{From: from, Kind: kindOfType(text(v[0])), To: other})
-	return err
+	return e, last, err
 }

@@ -36,7 +36,7 @@ func TestAWriterThatWasTaughtWhatExistsWritesAsOneThatAsks(t *testing.T) {
 	}
 	stored := slices.Concat(seq(0, learnPage, named), seq(learnPage, learnPage+20, host), seq(0, 20, claimedBy("first")))
 	later := slices.Concat(seq(0, learnPage, host), seq(learnPage, learnPage+20, named), seq(0, 20, claimedBy("second")))
-	before := []graph.Batch{devicesOf(0, 0, edgeHub+1), devicesOf(1, 0, 2*learnPage), {Entities: stored}, alertNamed("1")}
+	before := []graph.Batch{devicesOf(0, 0, learnEdges+1), devicesOf(1, 0, learnEdges-1), devicesOf(2, 0, 2*learnPage), {Entities: stored}, alertNamed("1")}
 	after := append(before, graph.Batch{Entities: later})
 	var wrote []string
 	for _, taught := range []bool{false, true} {

@@ -19,9 +19,11 @@ type Memory struct {
 	mu         sync.Mutex
 	young, old map[graph.ID]Home
 	seen       filter
-	complete   bool
-	epoch      int // counts what was forgotten
-	commits    int // since then
+	hubs       map[graph.ID]struct{}
+	complete   bool // but for the edges of hubs
+	epoch      int  // counts what was forgotten
+	commits    int  // since then, or since learning failed
+	failures   int
 	learning   bool
 	pending    []Writes
 }
@@ -33,9 +35,9 @@ func NewMemory() *Memory { return &Memory{young: map[graph.ID]Home{}} }
 func (m *Memory) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.young, m.old, m.seen, m.complete, m.pending = map[graph.ID]Home{}, nil, filter{}, false, nil
+	m.young, m.old, m.seen, m.hubs, m.complete, m.pending = map[graph.ID]Home{}, nil, filter{}, nil, false, nil
 	m.epoch++
-	m.commits, m.learning = 0, false
+	m.commits, m.failures, m.learning = 0, 0, false
 }
 
 // Committed takes in what the last Commit wrote; to be called when that is durable.
@@ -49,7 +51,7 @@ func (m *Memory) Committed() {
 	m.commits++
 }
 
-// Complete reports whether the filter holds all that exists.
+// Complete reports whether the filter holds all that exists, but for the edges of hubs.
 func (m *Memory) Complete() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -61,6 +63,8 @@ type Existing struct {
 	// Homes are ids of which anything is stored; Claimed ids that others claim; Weak the ids of weak keys.
 	Homes, Claimed, Weak []graph.ID
 	Edges                []Ends
+	// Hubs are ids whose edges that go out are not all in Edges: the store will be asked for them.
+	Hubs []graph.ID
 }
 
 // Learner teaches a Memory what exists. It is of no use any more once the Memory forgot something.
@@ -77,15 +81,26 @@ func (m *Memory) Learner() Learner {
 }
 
 // Due begins, once after each time something was forgotten, when so many commits were made since and it is not
-// known what exists: by then it pays to read it.
+// known what exists: by then it pays to read it. After a failure it does again, each time after twice as many.
 func (m *Memory) Due(after int) (l Learner, due bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.learning || m.complete || m.commits < after {
+	if m.learning || m.complete || m.commits < after<<min(m.failures, 20) {
 		return l, false
 	}
 	m.learning = true
 	return Learner{m, m.epoch}, true
+}
+
+// Failed ends the learner before all parts are in.
+func (l Learner) Failed() {
+	m := l.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.epoch == l.epoch {
+		m.learning, m.commits = false, 0
+		m.failures++
+	}
 }
 
 // Learn takes in a part of what exists. last says that with it all parts are in. It reports whether more is of
@@ -108,6 +123,12 @@ func (l Learner) Learn(e Existing, last bool) bool {
 	}
 	for _, at := range e.Edges {
 		m.seen.add(hashEnds(at))
+	}
+	for _, id := range e.Hubs {
+		if m.hubs == nil {
+			m.hubs = map[graph.ID]struct{}{}
+		}
+		m.hubs[id] = struct{}{}
 	}
 	m.complete = m.complete || last
 	return true
@@ -245,8 +266,14 @@ func (r remembering) Bearers(ctx context.Context, all []BearerQuery) ([][]Bearer
 
 // Sightings implements Records.
 func (r remembering) Sightings(ctx context.Context, all []SightingKey) ([]Sighted, error) {
-	hash := func(k SightingKey) uint64 { return hashEnds(k.Ends) }
-	return ask(ctx, r.memory, all, unseen[SightingKey, Sighted](r.memory, hash), r.Tx.Sightings, nothing)
+	absent := unseen[SightingKey, Sighted](r.memory, func(k SightingKey) uint64 { return hashEnds(k.Ends) })
+	known := func(k SightingKey) (none Sighted, ok bool) {
+		if _, hub := r.memory.hubs[k.From]; hub {
+			return none, false
+		}
+		return absent(k)
+	}
+	return ask(ctx, r.memory, all, known, r.Tx.Sightings, nothing)
 }
 
 // Write implements Tx.

@@ -95,6 +95,29 @@ func TestReadingIsDueOnce(t *testing.T) {
 	}
 }
 
+func TestReadingThatFailedIsDueAgainLater(t *testing.T) {
+	m := NewMemory()
+	for _, commits := range []int{3, 6, 12} {
+		for range commits {
+			if _, due := m.Due(3); due {
+				t.Fatalf("it is due in less than %d commits", commits)
+			}
+			m.Committed()
+		}
+		l, due := m.Due(3)
+		if !due {
+			t.Fatalf("it is not due after %d commits", commits)
+		}
+		l.Failed()
+	}
+	l := m.Learner()
+	m.Forget()
+	l.Failed()
+	if m.failures != 0 {
+		t.Error("what failed before all was forgotten counts")
+	}
+}
+
 // What was read before something was forgotten is not all that exists.
 func TestALearnerOfAnEarlierTimeIsOfNoUse(t *testing.T) {
 	m := NewMemory()
