@@ -63,7 +63,7 @@ func prepare(o Options, dir string) (p prepared, err error) {
 	p.name = pebbleName
 	format, err := checkFormat(o.FS, dir)
 	if o.Salvage && errors.Is(err, ErrDamaged) {
-		format, err = formatVersion, nil
+		format, err = formatVersion, unfinished(o.FS, dir)
 		p.found = []Problem{{File: formatName, Text: fmt.Sprintf("it does not say the store's format, which is taken for %d", formatVersion)}}
 	}
 	switch {
@@ -99,13 +99,25 @@ func (p *prepared) mend(o Options, dir string, format int) error {
 	return err
 }
 
-// salvage looks where mend would do something. What was found already is that the format is not known.
+// unfinished refuses a store in the middle of an upgrade whose format file is lost: what is there is of the older format.
+// Only once the new one is written does the copy for going back get its name.
+func unfinished(fs vfs.FS, dir string) error {
+	for from := oldestFormat; from < formatVersion; from++ {
+		begun := fmt.Sprint(copyPrefix, from, unnamed)
+		if _, err := fs.Stat(fs.PathJoin(dir, begun)); err == nil {
+			return lostStore(formatName, fmt.Sprintf("it does not say the store's format, and %s is there, so it is %d: in a copy of the directory, make it one line, %q, and the upgrade begins anew; else",
+				begun, from, strings.TrimSuffix(formatText(from), "\n")))
+		} else if ofTheSystem(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// salvage looks where mend would do something.
 func (p *prepared) salvage(fs vfs.FS, dir string) error {
 	if _, err := fs.Stat(fs.PathJoin(dir, upgradedName)); err == nil {
 		p.name = upgradedName
-		if len(p.found) > 0 {
-			p.found = append(p.found, Problem{File: upgradedName, Text: "an upgrade was under way, and how far it came is not known: where it lacks much, move it away, and " + pebbleName + " is read"})
-		}
 	} else if ofTheSystem(err) {
 		return err
 	}
@@ -219,7 +231,7 @@ func refuseForeign(fs vfs.FS, dir string) error {
 // isStore knows a store by what is beside its format file, without that. A directory that a restore is making is none.
 func isStore(names []string) bool {
 	has := func(name string) bool { return slices.Contains(names, name) }
-	return has(pebbleName) && (has(createdName) || has(lockName)) && !has(restoringName)
+	return (has(pebbleName) || has(upgradedName)) && (has(createdName) || has(lockName)) && !has(restoringName)
 }
 
 func lockDirectory(fs vfs.FS, dir string) (io.Closer, error) {
@@ -258,7 +270,7 @@ func checkFormat(fs vfs.FS, dir string) (int, error) {
 	n, err := readFormat(fs, dir)
 	switch missing := errors.Is(err, iofs.ErrNotExist); {
 	case missing && isStore(names):
-		return 0, lostFile(formatName, "the file is not there, and "+pebbleName+" is")
+		return 0, lostFile(formatName, "the file is not there, and the engine's are")
 	case missing:
 		return formatVersion, writeFormat(fs, dir, formatVersion)
 	case errors.Is(err, errNoFormat) && isStore(names):
