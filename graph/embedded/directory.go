@@ -99,21 +99,6 @@ func (p *prepared) mend(o Options, dir string, format int) error {
 	return err
 }
 
-// unfinished refuses a store in the middle of an upgrade whose format file is lost: what is there is of the older format.
-// Only once the new one is written does the copy for going back get its name.
-func unfinished(fs vfs.FS, dir string) error {
-	for from := oldestFormat; from < formatVersion; from++ {
-		begun := fmt.Sprint(copyPrefix, from, unnamed)
-		if _, err := fs.Stat(fs.PathJoin(dir, begun)); err == nil {
-			return lostStore(formatName, fmt.Sprintf("it does not say the store's format, and %s is there, so it is %d: in a copy of the directory, make it one line, %q, and the upgrade begins anew; else",
-				begun, from, strings.TrimSuffix(formatText(from), "\n")))
-		} else if ofTheSystem(err) {
-			return err
-		}
-	}
-	return nil
-}
-
 // salvage looks where mend would do something.
 func (p *prepared) salvage(fs vfs.FS, dir string) error {
 	if _, err := fs.Stat(fs.PathJoin(dir, upgradedName)); err == nil {

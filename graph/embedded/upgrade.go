@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	iofs "io/fs"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -67,6 +68,21 @@ func finishUpgrade(fs vfs.FS, dir string) (copied string, err error) {
 		return "", err
 	}
 	return copied, replaceFiles(fs, dir)
+}
+
+// unfinished refuses a store in the middle of an upgrade whose format file is lost: what is there is of the older format.
+// Only once the new one is written does the copy for going back get its name.
+func unfinished(fs vfs.FS, dir string) error {
+	for from := oldestFormat; from < formatVersion; from++ {
+		begun := fmt.Sprint(copyPrefix, from, unnamed)
+		if _, err := fs.Stat(fs.PathJoin(dir, begun)); err == nil {
+			return lostStore(formatName, fmt.Sprintf("it does not say the store's format, and %s is there, so it is %d: in a copy of the directory, make it one line, %q, and the upgrade begins anew; else",
+				begun, from, strings.TrimSuffix(formatText(from), "\n")))
+		} else if ofTheSystem(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // nameCopy gives the copy its name, with a number where an earlier upgrade's has that.
