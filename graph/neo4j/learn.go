@@ -37,76 +37,62 @@ func (s *Store) learn(id graph.TenantID, m *rules.Memory) {
 	}()
 }
 
-// The statements that read a page of what is stored behind a key, by unique keys in order.
+// What is stored, page by page.
 var (
 	// teachHomes gives each home's key, whether others claim its id, and the edges that go out from it, null for a hub.
-	teachHomes = inRows(`
-MATCH (n:Entity)
-WHERE n.key > $after AND n.key < $end
-WITH n
-ORDER BY n.key
-LIMIT $limit`, ``, fmt.Sprintf(`n.key, EXISTS { (n)<-[:CLAIMS]-() },
+	teachHomes = inRows(nextOf("Entity", "true"), ``, fmt.Sprintf(`n.key, EXISTS { (n)<-[:CLAIMS]-() },
     CASE WHEN COUNT { (n)-->() } < %d THEN [(n)-[s:%s]->(o) | [type(s), o.key]] END`,
 		learnEdges, strings.Join(sightingTypes(), "|")))
 
-	teachWeak = inRows(`
-MATCH (n:WeakKey)
-WHERE n.key > $after AND n.key < $end
-WITH n
-ORDER BY n.key
-LIMIT $limit`, ``, `n.key`)
+	teachWeak = inRows(nextOf("WeakKey", "true"), ``, `n.key`)
 )
 
 // teach tells a memory what exists. Each page is a snapshot: beside a commit Neo4j can show less of a node than was
 // there before and is there after, and an edge that the memory does not know of would be made a second time.
 func (s *Store) teach(ctx context.Context, id graph.TenantID, l rules.Learner) error {
-	for _, part := range []func(r *reader, page map[string]any) (e rules.Existing, last string, err error){
-		(*reader).existingHomes, (*reader).existingWeak,
-	} {
-		page := map[string]any{"after": tk(id, ""), "end": tk(id, "g"), "limit": learnPage} // "g" follows the digits
-		for page["after"] != "" {
+	for _, part := range []struct {
+		cypher string
+		take   func(e *rules.Existing, id graph.ID, v []any) error
+	}{{teachHomes, takeHome}, {teachWeak, takeWeak}} {
+		for last, more := "", true; more; {
 			var e rules.Existing
-			var last string
-			err := s.read(ctx, graph.View{Tenant: id}, func(r *reader) (err error) { e, last, err = part(r, page); return err })
+			behind := last
+			err := s.read(ctx, graph.View{Tenant: id}, func(r *reader) error {
+				e, last = rules.Existing{}, behind
+				return r.rows(part.cypher, pageBehind(id, behind, learnPage), func(v []any) error {
+					last = max(last, text(v[0]))
+					id, err := idOfKey(v[0])
+					return errors.Join(err, part.take(&e, id, v))
+				})
+			})
 			if err != nil || !l.Learn(e, false) {
 				return err
 			}
-			page["after"] = last
+			more = last != behind
 		}
 	}
 	l.Learn(rules.Existing{}, true)
 	return nil
 }
 
-// existingHomes reads a page of homes with the edges that go out from them; last is empty where there are no more.
-func (r *reader) existingHomes(page map[string]any) (e rules.Existing, last string, err error) {
-	err = r.rows(teachHomes, page, func(v []any) error {
-		last = text(v[0])
-		home, err := idOfKey(v[0])
-		e.Homes = append(e.Homes, home)
-		if truth(v[1]) {
-			e.Claimed = append(e.Claimed, home)
-		}
-		if v[2] == nil {
-			e.Hubs = append(e.Hubs, home)
-		}
-		for _, edge := range list(v[2]) {
-			to, bad := idOfKey(list(edge)[1])
-			e.Edges = append(e.Edges, rules.Ends{From: home, Kind: kindOfType(text(list(edge)[0])), To: to})
-			err = errors.Join(err, bad)
-		}
-		return err
-	})
-	return e, last, err
+// takeHome takes in a home with the edges that go out from it.
+func takeHome(e *rules.Existing, home graph.ID, v []any) (err error) {
+	e.Homes = append(e.Homes, home)
+	if truth(v[1]) {
+		e.Claimed = append(e.Claimed, home)
+	}
+	if v[2] == nil {
+		e.Hubs = append(e.Hubs, home)
+	}
+	for _, edge := range list(v[2]) {
+		to, bad := idOfKey(list(edge)[1])
+		e.Edges = append(e.Edges, rules.Ends{From: home, Kind: kindOfType(text(list(edge)[0])), To: to})
+		err = errors.Join(err, bad)
+	}
+	return err
 }
 
-// existingWeak reads a page of weak keys.
-func (r *reader) existingWeak(page map[string]any) (e rules.Existing, last string, err error) {
-	err = r.rows(teachWeak, page, func(v []any) error {
-		last = text(v[0])
-		key, err := idOfKey(v[0])
-		e.Weak = append(e.Weak, key)
-		return err
-	})
-	return e, last, err
+func takeWeak(e *rules.Existing, key graph.ID, _ []any) error {
+	e.Weak = append(e.Weak, key)
+	return nil
 }

@@ -21,8 +21,8 @@ const (
 	edgeHub = 1000
 )
 
-// Where the nodes n come from: those that ids belong to, or the next ones in order.
-const (
+// Where the nodes n come from: those that ids belong to, or the next ones in order, see pageBehind.
+var (
 	nodesOfKeys = `
 UNWIND $in.rows AS k
 MATCH (x:Entity {key: k})
@@ -30,13 +30,23 @@ OPTIONAL MATCH (x)-[:SAME_AS]->(c)
 WITH DISTINCT coalesce(c, x) AS n
 WHERE n.revision IS NOT NULL`
 
-	nodesInOrder = `
-MATCH (n:Entity)
-WHERE n.key > $after AND n.key < $end AND n.revision IS NOT NULL
+	nodesInOrder = nextOf("Entity", "n.revision IS NOT NULL")
+)
+
+// nextOf finds the next n of a label in order of their keys, of which something holds; its parameters are those of pageBehind.
+func nextOf(label, holds string) string {
+	return fmt.Sprintf(`
+MATCH (n:%s)
+WHERE n.key > $after AND n.key < $end AND %s
 WITH n
 ORDER BY n.key
-LIMIT $limit`
-)
+LIMIT $limit`, label, holds)
+}
+
+// pageBehind is what comes behind a key of the tenant; the empty one is before all.
+func pageBehind(tenant graph.TenantID, after string, limit int) map[string]any {
+	return map[string]any{"after": max(after, tk(tenant, "")), "end": tk(tenant, "g"), "limit": limit} // "g" follows the digits
+}
 
 // sightingsAt gives for each home of nodes n its node's key, its own and a list of sightings, null for a hub: see
 // sightingsOfHubs.
@@ -146,9 +156,8 @@ func (r *reader) edgesBehind(after graph.ID, q graph.EdgeQuery) (edgesFound, err
 	if len(types) == 0 {
 		return edgesFound{}, r.ctx.Err()
 	}
-	params := map[string]any{"after": r.key(after), "end": tk(r.tenant, "g"), "limit": edgePage}
 	q.Direction = graph.Out
-	return r.joined(nodesInOrder, params, types, q)
+	return r.joined(nodesInOrder, pageBehind(r.tenant, r.key(after), edgePage), types, q)
 }
 
 // edgesFound are the edges that one statement gave, in order of the nodes asked about.
