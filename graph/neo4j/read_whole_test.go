@@ -51,34 +51,41 @@ func TestAReadThatCommitsAlwaysOvertakeKeepsThemOut(t *testing.T) {
 	}
 }
 
-// besides reads again and again while another process commits, and ends with the last commit.
-func besides(t *testing.T, commits int, commit func(n int) graph.Batch, read func(s *Store, v graph.View) error) {
+// besides has processes read again and again while another commits, until the last commit.
+func besides(t *testing.T, readers, commits int, commit func(n int) graph.Batch, read func(s *Store, v graph.View) error) {
 	t.Helper()
 	o := migrated(t)
 	writer, tenant := open(t, o), tenantOfTest(t)
 	o.MaxStale = time.Hour // or each read waits for the writer, and begins behind its commit
-	s := open(t, o)
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		for n := 0; n < commits && err == nil; n++ {
-			_, err = writer.Apply(context.Background(), tenant, commit(n))
-		}
-		done <- err
-	}()
-	for reads := 0; ; reads++ {
-		select {
-		case err := <-done:
-			t.Logf("%d reads beside %d commits", reads, commits)
-			if err != nil {
-				t.Fatal(err)
+	done := make(chan struct{})
+	var reading sync.WaitGroup
+	var reads atomic.Int64
+	for range readers {
+		s := open(t, o)
+		reading.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := read(s, graph.View{Tenant: tenant}); err != nil {
+					t.Errorf("read %d: %v", reads.Load(), err)
+					return
+				}
+				reads.Add(1)
 			}
-			return
-		default:
-		}
-		if err := read(s, graph.View{Tenant: tenant}); err != nil {
-			t.Fatalf("read %d: %v", reads, err)
-		}
+		})
+	}
+	var err error
+	for n := 0; n < commits && err == nil; n++ {
+		_, err = writer.Apply(context.Background(), tenant, commit(n))
+	}
+	close(done)
+	reading.Wait()
+	t.Logf("%d reads beside %d commits", reads.Load(), commits)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -96,7 +103,7 @@ func TestReadersOfAnotherProcessSeeEveryCommitWhole(t *testing.T) {
 		}
 		return b
 	}
-	besides(t, 25, commit, func(s *Store, v graph.View) error {
+	besides(t, 1, 25, commit, func(s *Store, v graph.View) error {
 		found, err := s.Entities(context.Background(), v, graph.EntityQuery{IDs: ids})
 		for _, e := range found {
 			if a, b := e.Properties["n"].Value, found[0].Properties["n"].Value; e.Revision != found[0].Revision || !bytes.Equal(a, b) {
@@ -119,7 +126,7 @@ func TestReadersOfAnotherProcessSeeTheEdgesOfACommitWhole(t *testing.T) {
 		}
 		return b
 	}
-	besides(t, 25, commit, func(s *Store, v graph.View) error {
+	besides(t, 1, 25, commit, func(s *Store, v graph.View) error {
 		first := -1
 		for e, err := range s.Edges(context.Background(), v, graph.EdgeQuery{Nodes: ids, Kinds: []graph.EdgeKind{graph.EdgeLoggedOn}}) {
 			if err != nil {
@@ -222,60 +229,39 @@ func TestAWindowBetweenMicrosecondsBeginsAtTheNextOne(t *testing.T) {
 // Neo4j rewrites the chain of a node's relationships when there are some fifty: beside that commit an unguarded read
 // misses edges that no commit touches.
 func TestANodeThatBecomesDenseShowsAllItsEdges(t *testing.T) {
-	o, tenant := migrated(t), tenantOfTest(t)
-	writer, base := open(t, o), 45
-	o.MaxStale = time.Hour
-	const group, groups, more = 60, 10, 8
-	users := func(g int) []graph.ID { return seq(g*group, (g+1)*group, func(u int) graph.ID { return user(u).ID() }) }
-	join := func(g, from, to int) (b graph.Batch) {
+	const group, groups, base, more = 60, 10, 45, 8
+	var now atomic.Int64 // the group whose nodes become dense, plus one
+	commit := func(n int) (b graph.Batch) {
+		g, from, to := n, 0, base
+		if n >= groups {
+			g, from = (n-groups)/more, base+(n-groups)%more*2
+			to = from + 2
+			now.Store(int64(g + 1))
+		}
 		for u := g * group; u < (g+1)*group; u++ {
 			one := devicesOf(u, from, to)
 			b.Entities, b.Edges = append(b.Entities, one.Entities...), append(b.Edges, one.Edges...)
 		}
 		return b
 	}
-	for g := range groups {
-		mustApply(t, writer, tenant, join(g, 0, base))
-	}
-	var now atomic.Int64
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		for n := 0; n < groups*more && err == nil; n++ {
-			now.Store(int64(n / more))
-			_, err = writer.Apply(context.Background(), tenant, join(n/more, base+n%more*2, base+n%more*2+2))
+	besides(t, 4, groups*(1+more), commit, func(s *Store, v graph.View) error {
+		g := int(now.Load()) - 1
+		if g < 0 {
+			time.Sleep(time.Millisecond)
+			return nil
 		}
-		done <- err
-	}()
-	var readers sync.WaitGroup
-	var reads atomic.Int64
-	ended, end := context.WithCancel(context.Background())
-	for range 4 {
-		s := open(t, o)
-		readers.Go(func() {
-			for ended.Err() == nil {
-				ids, met := users(int(now.Load()))[:20], map[graph.ID]int{}
-				for e, err := range s.Edges(context.Background(), graph.View{Tenant: tenant}, graph.EdgeQuery{Nodes: ids, Direction: graph.Out}) {
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					met[e.From]++
-				}
-				for _, id := range ids {
-					if met[id] < base {
-						t.Errorf("%d of %d edges that no commit touches", met[id], base)
-					}
-				}
-				reads.Add(1)
+		ids, met := seq(g*group, g*group+20, func(u int) graph.ID { return user(u).ID() }), map[graph.ID]int{}
+		for e, err := range s.Edges(context.Background(), v, graph.EdgeQuery{Nodes: ids, Direction: graph.Out}) {
+			if err != nil {
+				return err
 			}
-		})
-	}
-	err := <-done
-	end()
-	readers.Wait()
-	t.Logf("%d reads", reads.Load())
-	if err != nil {
-		t.Fatal(err)
-	}
+			met[e.From]++
+		}
+		for _, id := range ids {
+			if met[id] < base {
+				return fmt.Errorf("%d of %d edges that no commit touches", met[id], base)
+			}
+		}
+		return nil
+	})
 }
