@@ -15,7 +15,7 @@ import (
 // outcome is what came of a commit.
 type outcome struct {
 	receipt graph.Receipt
-	// token is what the database names it by.
+	// token names the commit in the database.
 	token string
 	// now is where it left the tenant.
 	now settled

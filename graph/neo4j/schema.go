@@ -27,7 +27,7 @@ import (
 //	(:Document {key, tenant, collection, name, revision, value})
 //	(:Change {key, tenant, revision, blob}), (:BatchKey {key, tenant, name, revision})
 //	(:Tenant {key, revision, clock, alerts, entities, edges, incidents, next, trimmed, loading, importer, seq, wrote, lock})
-//	    seq grows by one with every write; lock is set to 0 by whoever takes the node's lock
+//	    seq grows by one with every write, wrote is the token of the last that did more than move the clock; lock is set to 0 by whoever takes the node's lock
 //	(:Gate {key, lock})                   what a commit shuts while it is applied; see settle.go
 //	(:Commit {key, seq, token, receipt})  the newest commits, to tell what became of one whose answer was lost
 //	(:Schema {key: 'clew', version})

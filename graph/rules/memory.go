@@ -29,13 +29,16 @@ type Memory struct {
 }
 
 // NewMemory remembers nothing yet.
-func NewMemory() *Memory { return &Memory{young: map[graph.ID]Home{}} }
+func NewMemory() *Memory {
+	return &Memory{young: map[graph.ID]Home{}, hubs: map[graph.ID]struct{}{}}
+}
 
 // Forget drops everything: another process has written, or an outcome is unknown.
 func (m *Memory) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.young, m.old, m.seen, m.hubs, m.complete, m.pending = map[graph.ID]Home{}, nil, filter{}, nil, false, nil
+	m.young, m.old, m.seen, m.hubs = map[graph.ID]Home{}, nil, filter{}, map[graph.ID]struct{}{}
+	m.complete, m.pending = false, nil
 	m.epoch++
 	m.commits, m.failures, m.learning = 0, 0, false
 }
@@ -125,9 +128,6 @@ func (l Learner) Learn(e Existing, last bool) bool {
 		m.seen.add(hashEnds(at))
 	}
 	for _, id := range e.Hubs {
-		if m.hubs == nil {
-			m.hubs = map[graph.ID]struct{}{}
-		}
 		m.hubs[id] = struct{}{}
 	}
 	m.complete = m.complete || last
