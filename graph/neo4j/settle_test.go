@@ -432,3 +432,25 @@ func TestTwoStoresThatTakeTurnsKeepWhatTheOtherLearned(t *testing.T) {
 		}
 	})
 }
+
+// A follower that missed a change would show less for ever.
+func TestChangesOfWhichOneIsMissingAreTooOld(t *testing.T) {
+	s, tenant := open(t, migrated(t)), tenantOfTest(t)
+	for _, name := range []string{"1", "2", "3"} {
+		mustApply(t, s, tenant, alertNamed(name))
+	}
+	ask(t, s, `MATCH (c:Change {key: $key}) DELETE c`, map[string]any{"key": numberKey(tenant, graph.Revision(2))})
+	var met []graph.Revision
+	for c, err := range s.Changes(t.Context(), graph.View{Tenant: tenant}, 0) {
+		if err != nil {
+			if !errors.Is(err, graph.ErrTooOld) {
+				t.Errorf("error is %v", err)
+			}
+			break
+		}
+		met = append(met, c.Revision)
+	}
+	if len(met) != 1 || met[0] != 1 {
+		t.Errorf("shown are the changes of %d, want of 1 only", met)
+	}
+}
