@@ -19,10 +19,11 @@ const module = "github.com/clew-security/clew/"
 // own parts may import one another.
 var rooms = map[string][]string{
 	"graph":           {},
-	"graph/traverse":  {"graph"},
+	"graph/compact":   {"graph"},
+	"graph/traverse":  {"graph", "graph/compact"},
 	"graph/graphtest": {"graph", "graph/archive"},
 	"graph/rules":     {"graph"},
-	"graph/topology":  {"graph"},
+	"graph/topology":  {"graph", "graph/compact"},
 	"graph/archive":   {"graph"},
 	"graph/retention": {"graph"},
 	"graph/embedded":  {"graph", "graph/rules"},

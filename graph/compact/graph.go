@@ -1,0 +1,209 @@
+package compact
+
+import (
+	"math"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// Limits of one graph.
+const (
+	// MaxNodes is the number of ids, those of joined nodes included.
+	MaxNodes = 1 << nodeBits
+	// MaxEdges is the number of edges.
+	MaxEdges = 1 << slotBits
+)
+
+const (
+	nodeBits = 27
+	slotBits = 31
+)
+
+// Node is the number of a node in a graph and all that are made from it.
+type Node uint32
+
+// Arc is an edge as seen from one of its ends.
+type Arc struct {
+	far  uint32 // the other end; above nodeBits the kind
+	slot uint32 // the edge's number; above slotBits whether this is its To
+}
+
+func arcOf(far Node, k graph.EdgeKind, edge uint32, backward bool) Arc {
+	a := Arc{uint32(far) | uint32(k)<<nodeBits, edge}
+	if backward {
+		a.slot |= 1 << slotBits
+	}
+	return a
+}
+
+// Far is the node at the other end.
+func (a Arc) Far() Node { return Node(a.far & (1<<nodeBits - 1)) }
+
+// Kind of the edge.
+func (a Arc) Kind() graph.EdgeKind { return graph.EdgeKind(a.far >> nodeBits) }
+
+// Backward reports whether the edge leads here from Far.
+func (a Arc) Backward() bool { return a.slot>>slotBits != 0 }
+
+// Move is kind and direction as one number below Moves.
+func (a Arc) Move() uint32 { return a.far>>nodeBits | a.slot>>slotBits<<(32-nodeBits) }
+
+// Moves is one more than the greatest Arc.Move.
+const Moves = 1 << (32 - nodeBits + 1)
+
+// MoveOf is the Arc.Move of an edge kind walked in a direction.
+func MoveOf(k graph.EdgeKind, backward bool) uint32 { return arcOf(0, k, 0, backward).Move() }
+
+// Edge is the number of the edge, below Graph.Slots.
+func (a Arc) Edge() uint32 { return a.slot & (1<<slotBits - 1) }
+
+// None is the Instant that is not known: it is before all others.
+const None Instant = math.MinInt64
+
+// Instant is in microseconds since 1970.
+type Instant int64
+
+// InstantOf is the number of an instant, None for a zero one.
+func InstantOf(t time.Time) Instant {
+	if t.IsZero() {
+		return None
+	}
+	return Instant(graph.MicroNumber(t))
+}
+
+// Time is the instant in UTC; zero for None.
+func (i Instant) Time() time.Time {
+	if i == None {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(i)).UTC()
+}
+
+// record is what every edge has. It has no field of eight bytes, which would make it longer by four.
+type record struct {
+	first, last [2]uint32
+	// rare is the number of the rest, which edges share; above slotBits whether it has an end.
+	rare uint32
+}
+
+const hasEnd = 1 << 31
+
+func halves(i Instant) [2]uint32     { return [2]uint32{uint32(i), uint32(uint64(i) >> 32)} }
+func instant(half [2]uint32) Instant { return Instant(uint64(half[0]) | uint64(half[1])<<32) }
+
+// place is where a node's arcs lie.
+type place struct {
+	chunk, from, n uint32
+	// room is how many fit; above roomBits what the node is.
+	room uint32
+}
+
+const roomBits = 30
+
+const (
+	nodeKnown = 1 << 30 // somebody told of the node itself
+	nodeAlias = 1 << 31 // it is another id of the node n
+)
+
+// there reports whether it is a node: one that was told of, or has edges.
+func (p *place) there() bool { return p.room&nodeAlias == 0 && (p.room&nodeKnown != 0 || p.n > 0) }
+
+// Mark is what a search asks of every node it meets, in a place of its own.
+type Mark uint16
+
+const (
+	markKind  = 1<<5 - 1
+	markGrade = 5 // from this bit
+	markSame  = 1 << 8
+)
+
+// MaxGrade is the greatest grade.
+const MaxGrade = 1<<3 - 1
+
+// Kind of the node.
+func (m Mark) Kind() graph.Kind { return graph.Kind(m & markKind) }
+
+// Grade is what Builder.Grade said, else 0.
+func (m Mark) Grade() uint8 { return uint8(m>>markGrade) & MaxGrade }
+
+// Same reports whether the node has possiblySameAs edges.
+func (m Mark) Same() bool { return m&markSame != 0 }
+
+// Graph is one tenant's graph at one instant. The zero Graph is empty.
+type Graph struct {
+	ids     *ids
+	names   table[graph.ID]
+	marks   table[Mark]
+	places  table[place]
+	records table[record]
+	rares   table[rare]
+	chunks  [][]Arc
+	nodes   int
+	edges   int
+}
+
+// Size counts nodes and edges.
+func (g *Graph) Size() (nodes, edges int) { return g.nodes, g.edges }
+
+// Numbers is one more than the greatest Node.
+func (g *Graph) Numbers() int { return g.names.n }
+
+// Slots is one more than the greatest Arc.Edge.
+func (g *Graph) Slots() int { return g.records.n }
+
+// Find gives the node that an id, or an earlier one of it, belongs to.
+func (g *Graph) Find(id graph.ID) (Node, bool) {
+	if g.ids == nil {
+		return 0, false
+	}
+	n, ok := g.ids.find(&g.names, id)
+	if !ok {
+		return 0, false
+	}
+	p := g.places.at(uint32(n))
+	if p.room&nodeAlias != 0 {
+		n = Node(p.n)
+		p = g.places.at(uint32(n))
+	}
+	return n, p.there()
+}
+
+// ID of a node.
+func (g *Graph) ID(n Node) graph.ID { return *g.names.at(uint32(n)) }
+
+// Mark of a node.
+func (g *Graph) Mark(n Node) Mark { return *g.marks.at(uint32(n)) }
+
+// Arcs are the edges at a node, in no order; they must not be changed.
+func (g *Graph) Arcs(n Node) []Arc {
+	p := g.places.at(uint32(n))
+	if p.n == 0 || p.room&nodeAlias != 0 {
+		return nil
+	}
+	return g.chunks[p.chunk][p.from : p.from+p.n : p.from+p.n]
+}
+
+// Seen is when an edge was seen first and last; ended where it has an end of its own, else None.
+func (g *Graph) Seen(edge uint32) (first, last, ended Instant) {
+	r := g.records.at(edge)
+	if ended = None; r.rare&hasEnd != 0 {
+		ended = g.rares.at(r.rare &^ hasEnd).ended
+	}
+	return instant(r.first), instant(r.last), ended
+}
+
+// Edge is the edge of an arc at a node, whole. What its slices hold must not be changed.
+func (g *Graph) Edge(near Node, a Arc) graph.Edge {
+	r := g.records.at(a.Edge())
+	x := g.rares.at(r.rare &^ hasEnd)
+	e := graph.Edge{
+		Kind: a.Kind(), From: g.ID(near), To: g.ID(a.Far()),
+		FirstSeen: instant(r.first).Time(), LastSeen: instant(r.last).Time(), EndedAt: x.ended.Time(),
+		Count: x.count, Inferred: x.inferred, Sources: x.sources, Alerts: x.alerts,
+	}
+	if a.Backward() {
+		e.From, e.To = e.To, e.From
+	}
+	return e
+}

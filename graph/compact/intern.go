@@ -1,0 +1,96 @@
+package compact
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// ids numbers ids, once and for all graphs of a Builder: one goroutine adds, any number look up. An id keeps its number
+// when nothing is left of it.
+type ids struct {
+	names draft[graph.ID]
+	parts [256]atomic.Pointer[part]
+}
+
+// part is a hash table with open addresses of the numbers, plus one, of a share of the ids.
+type part struct {
+	slots []atomic.Uint32
+	used  int // the adder's
+}
+
+// seed keeps those who choose what is hashed into ids from choosing where they lie here.
+var seed = rand.Uint64() | 1
+
+func spread(id graph.ID) (part int, hash uint32) {
+	h := (binary.LittleEndian.Uint64(id[8:]) ^ uint64(id[0])) * seed
+	return int(h >> 56), uint32(h >> 24)
+}
+
+// find looks an id up among the names, which may be those of an earlier graph.
+func (t *ids) find(names *table[graph.ID], id graph.ID) (Node, bool) {
+	which, hash := spread(id)
+	p := t.parts[which].Load()
+	if p == nil {
+		return 0, false
+	}
+	for mask := uint32(len(p.slots) - 1); ; hash++ {
+		n := p.slots[hash&mask].Load()
+		if n == 0 {
+			return 0, false
+		}
+		if n <= uint32(names.n) && *names.at(n - 1) == id {
+			return Node(n - 1), true
+		}
+	}
+}
+
+// number gives the id's number, a new one where it has none.
+func (t *ids) number(id graph.ID) (n Node, fresh bool) {
+	if n, ok := t.find(&t.names.table, id); ok {
+		return n, false
+	}
+	n = Node(t.names.add(0, id))
+	which, hash := spread(id)
+	p := t.parts[which].Load()
+	if p == nil || 4*p.used >= 3*len(p.slots) {
+		p = t.grown(p)
+		t.parts[which].Store(p)
+	}
+	p.put(hash, uint32(n)+1)
+	return n, true
+}
+
+func (t *ids) grown(old *part) *part {
+	if old == nil {
+		return &part{slots: make([]atomic.Uint32, 8)}
+	}
+	p := &part{slots: make([]atomic.Uint32, 2*len(old.slots))}
+	for i := range old.slots {
+		if n := old.slots[i].Load(); n != 0 {
+			_, hash := spread(*t.names.at(n - 1))
+			p.put(hash, n)
+		}
+	}
+	return p
+}
+
+func (p *part) put(hash, n uint32) {
+	mask := uint32(len(p.slots) - 1)
+	for ; p.slots[hash&mask].Load() != 0; hash++ {
+	}
+	p.slots[hash&mask].Store(n)
+	p.used++
+}
+
+// bytes is the memory that the hash tables take.
+func (t *ids) bytes() (n int) {
+	for i := range t.parts {
+		if p := t.parts[i].Load(); p != nil {
+			n += 4 * len(p.slots)
+		}
+	}
+	return n
+}
