@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/resolvers/internal/generated"
 	"github.com/clew-security/clew/resolvers/internal/model"
 )
@@ -25,6 +26,9 @@ type Config struct {
 	// View says who asks, from what authentication left in the request; required. Nothing in a query changes
 	// it.
 	View func(*http.Request) graph.View
+	// Ground gives a view's graph to questions of reach as of now; nil has them read the Store. It must show what
+	// View.AtLeast says.
+	Ground func(context.Context, graph.View) traverse.Ground
 	// CursorKeys seal cursors: the first seals, the first two open, so that replicas can change keys one after
 	// the other; 32 random bytes each. Without any, a random one, and cursors end with the process.
 	CursorKeys [][]byte
@@ -45,7 +49,7 @@ func Handler(cfg Config) http.Handler {
 		cfg.Logger = slog.Default()
 	}
 	limits := cfg.Limits.orDefault()
-	resolvers := root{query{cfg.Store, model.NewCursors(cfg.CursorKeys)}}
+	resolvers := root{query{cfg.Store, cfg.Ground, model.NewCursors(cfg.CursorKeys)}}
 	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers, Schema: served()})
 	exec := executor.New(schema)
 	exec.SetParserTokenLimit(limits.Tokens)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/resolvers/internal/generated"
 	"github.com/clew-security/clew/resolvers/internal/model"
 )
@@ -18,12 +19,13 @@ func (r root) Query() generated.QueryResolver { return r.query }
 // query answers the fields of Query; all further fields are answered by the types of package model.
 type query struct {
 	store   graph.Reader
+	ground  func(context.Context, graph.View) traverse.Ground
 	cursors model.Cursors
 }
 
 // session reads in the view of the request.
 func (q query) session(ctx context.Context) *model.Session {
-	return &model.Session{Reader: q.store, View: viewOf(ctx), Cursors: q.cursors}
+	return &model.Session{Reader: q.store, View: viewOf(ctx), Cursors: q.cursors, Ground: q.ground}
 }
 
 // Incidents resolves Query.incidents.

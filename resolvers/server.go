@@ -84,6 +84,8 @@ func (s *server) operate(r *http.Request, params *graphql.RawParams) (*graphql.R
 	defer func() { <-s.turns }()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	ctx, end := model.WithEnds(ctx)
+	defer end()
 	ctx = model.WithBudget(ctx, model.NewBudget(s.limits.Resolved, s.limits.Text, stop))
 	return s.execute(graphql.StartOperationTrace(withView(ctx, s.view(r))), r, params)
 }

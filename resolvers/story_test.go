@@ -53,7 +53,7 @@ func sameParty(t *testing.T, got any, want *story.Party) {
 
 func TestTheBlastRadiusIsThatOfPackageTraverse(t *testing.T) {
 	p := newPhishing(t)
-	want, err := traverse.BlastRadius(t.Context(), traverse.OverReader(p.store, here), traverse.Question{Sources: []graph.ID{p.mail.ID()}, MaxHops: 4, ThroughHubs: true})
+	want, err := traverse.BlastRadius(t.Context(), traverse.Stored(p.store, here), traverse.Question{Sources: []graph.ID{p.mail.ID()}, MaxHops: 4, ThroughHubs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,15 +61,15 @@ func TestTheBlastRadiusIsThatOfPackageTraverse(t *testing.T) {
 		blastRadius(from: [$id], maxHops: 4, throughHubs: true) {score weightedScore completeness {complete reason visitedNodes visitedEdges} targets {nodes {entity {id} hop weight witness {edgeKind backwards}}}}
 		entity(id: $id) {blastRadius(maxHops: 4, throughHubs: true) {score}}
 	}`, "id", p.mail.ID().String())
-	if len(want.Targets) == 0 || a.at(t, "blastRadius", "score") != float64(want.Score) || a.at(t, "entity", "blastRadius", "score") != float64(want.Score) || a.at(t, "blastRadius", "weightedScore") != float64(want.WeightedScore) {
+	if want.Targets == 0 || a.at(t, "blastRadius", "score") != float64(want.Score) || a.at(t, "entity", "blastRadius", "score") != float64(want.Score) || a.at(t, "blastRadius", "weightedScore") != float64(want.WeightedScore) {
 		t.Errorf("score %d, %s", want.Score, a.body)
 	}
 	if a.at(t, "blastRadius", "completeness", "visitedEdges") != float64(want.Completeness.Edges) || a.at(t, "blastRadius", "completeness", "visitedNodes") != float64(want.Completeness.Nodes) {
 		t.Errorf("%+v: %s", want.Completeness, a.body)
 	}
-	for i, target := range want.Targets {
+	for i, target := range want.List(nil, want.Targets) {
 		n := a.at(t, "blastRadius", "targets", "nodes", i).(map[string]any)
-		if n["entity"].(map[string]any)["id"] != target.ID.String() || n["hop"] != float64(target.Nearest.Hops) || n["weight"] != float64(target.Weight) || len(n["witness"].([]any)) != len(target.Nearest.Steps) {
+		if n["entity"].(map[string]any)["id"] != target.ID.String() || n["hop"] != float64(target.Hops) || n["weight"] != float64(target.Weight) || len(n["witness"].([]any)) != len(want.Nearest(target).Steps) {
 			t.Errorf("target %d: %v, want %+v", i, n, target)
 		}
 	}

@@ -11,16 +11,12 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/topology"
-	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/internal/config"
 )
 
 // follow keeps this replica's picture of the tenant fresh by the store's changes, and tells whether it is.
-func follow(ctx context.Context, store graph.Store, c config.Config, m *topology.Metrics) (*topology.Topology[traverse.Description], error) {
-	return topology.Follow(ctx, store, devTenant, topology.Options[traverse.Description]{
-		Describe: func(e graph.Entity) traverse.Description {
-			return traverse.Description{Name: e.DisplayName(), Criticality: traverse.CriticalityOf(e)}
-		},
+func follow(ctx context.Context, store graph.Store, c config.Config, m *topology.Metrics) (*topology.Topology[struct{}], error) {
+	return topology.Follow(ctx, store, devTenant, topology.Options[struct{}]{
 		Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m,
 	})
 }

@@ -82,7 +82,7 @@ func (r report) incident(ctx context.Context, i graph.Incident) error {
 }
 
 func (r report) blastRadius(ctx context.Context, i graph.Incident) error {
-	answer, err := traverse.IncidentBlastRadius(ctx, r.store, r.view, i.ID, traverse.Question{Start: i.FirstActivity})
+	answer, err := traverse.IncidentBlastRadius(ctx, r.store, r.view, i.ID, traverse.Stored(r.store, r.view), traverse.Question{Start: i.FirstActivity})
 	if errors.Is(err, traverse.ErrNoAssets) {
 		_, err = fmt.Fprintln(r.out, "\nBlast radius: none, no device, identity or mailbox is known to be affected.")
 		return err
@@ -90,6 +90,7 @@ func (r report) blastRadius(ctx context.Context, i graph.Incident) error {
 	if err != nil {
 		return err
 	}
+	defer answer.Release()
 	fmt.Fprintf(r.out, "\nBlast radius within %s: %s, weighted %d%s\n\n", counted(traverse.DefaultHops, "hop"),
 		counted(answer.Score, "asset"), answer.WeightedScore, completeness(answer.Completeness))
 	return r.radiusTable(ctx, answer)
@@ -103,7 +104,7 @@ func completeness(c traverse.Completeness) string {
 }
 
 // radiusTable prints counts by hop, then the heaviest targets.
-func (r report) radiusTable(ctx context.Context, a traverse.Answer) error {
+func (r report) radiusTable(ctx context.Context, a *traverse.Answer) error {
 	t := tabwriter.NewWriter(r.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "  hop\treached\tby kind")
 	for _, h := range a.Hops {
@@ -119,20 +120,25 @@ func (r report) radiusTable(ctx context.Context, a traverse.Answer) error {
 	return r.targets(ctx, a)
 }
 
-func (r report) targets(ctx context.Context, a traverse.Answer) error {
-	targets := slices.DeleteFunc(slices.Clone(a.Targets), func(t traverse.Target) bool { return !t.SameAs.IsZero() })
+func (r report) targets(ctx context.Context, a *traverse.Answer) error {
+	targets := slices.DeleteFunc(a.List(nil, a.Targets), func(t traverse.Target) bool { return !t.SameAs.IsZero() })
 	slices.SortStableFunc(targets, func(x, y traverse.Target) int { return -cmp.Compare(x.Weight, y.Weight) })
 	if len(targets) == 0 {
 		return nil
 	}
+	shown := targets[:min(len(targets), maxTargets)]
+	names, err := r.names(ctx, shown)
+	if err != nil {
+		return err
+	}
 	t := tabwriter.NewWriter(r.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "\n  target\tkind\tweight\thop\tarrival\tlast step")
-	for _, x := range targets[:min(len(targets), maxTargets)] {
+	for i, x := range shown {
 		last := ""
-		if n := len(x.Nearest.Steps); n > 0 {
-			last = x.Nearest.Steps[n-1].Kind.String()
+		if steps := a.Nearest(x).Steps; len(steps) > 0 {
+			last = steps[len(steps)-1].Kind.String()
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%d\t%d\t%s\t%s\n", plain(x.Name), x.ID.Kind(), x.Weight, x.Nearest.Hops, x.Nearest.Arrival.Format("01-02 15:04"), last)
+		fmt.Fprintf(t, "  %s\t%s\t%d\t%d\t%s\t%s\n", plain(names[i]), x.ID.Kind(), x.Weight, x.Hops, x.Arrival.Format("01-02 15:04"), last)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -141,6 +147,20 @@ func (r report) targets(ctx context.Context, a traverse.Answer) error {
 		fmt.Fprintf(r.out, "  … and %d more\n", more)
 	}
 	return ctx.Err()
+}
+
+// names of targets, in order.
+func (r report) names(ctx context.Context, targets []traverse.Target) ([]string, error) {
+	ids := make([]graph.ID, len(targets))
+	for i, t := range targets {
+		ids[i] = t.ID
+	}
+	found, err := r.store.Entities(ctx, r.view, graph.EntityQuery{IDs: ids})
+	names := make([]string, len(found))
+	for i, e := range found {
+		names[i] = e.DisplayName()
+	}
+	return names, err
 }
 
 // list names the incidents of one alert, the gravest of them.

@@ -40,6 +40,11 @@ func arcOf(far Node, k graph.EdgeKind, edge uint32, backward bool) Arc {
 // Far is the node at the other end.
 func (a Arc) Far() Node { return Node(a.far & (1<<nodeBits - 1)) }
 
+// Reverse is the arc of the same edge at its other end, for one that lies at near.
+func (a Arc) Reverse(near Node) Arc {
+	return Arc{a.far&^(1<<nodeBits-1) | uint32(near), a.slot ^ 1<<slotBits}
+}
+
 // Kind of the edge.
 func (a Arc) Kind() graph.EdgeKind { return graph.EdgeKind(a.far >> nodeBits) }
 

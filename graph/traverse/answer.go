@@ -4,128 +4,134 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 )
 
-// Answer is what the sources lead to.
+// Answer is what the sources lead to. Its methods may be called by several goroutines.
 type Answer struct {
 	// Sources are the canonical ids, in order.
-	Sources []graph.ID `json:"sources"`
-	// Targets by least hops, arrival and id. Sources, and what is the same as one, are none.
-	Targets []Target `json:"targets"`
+	Sources []graph.ID
 	// Score is the number of reachable targets, what is the same counted once (blastRadiusScore).
-	Score int `json:"score"`
+	Score int
 	// WeightedScore is the sum of their weights, of what is the same the greatest (blastRadiusScoreWeighted).
-	WeightedScore int `json:"weightedScore"`
+	WeightedScore int
+	// Targets is the number of targets, each counted that is the same as another.
+	Targets int
 	// Hops counts all that was reached, targets or not, by least hops, what is the same once; the first are
 	// the sources.
-	Hops []HopCount `json:"hops"`
+	Hops []HopCount
 	// Hubs that were reached and not walked through, in order of id.
-	Hubs         []Hub        `json:"hubs,omitempty"`
-	Completeness Completeness `json:"completeness"`
+	Hubs         []Hub
+	Completeness Completeness
+
+	mu sync.Mutex
+	// found is the search, for what is shown of it; nil after Release.
+	found  *search
+	routes routes
+	// counted says of targets that are the same as another as which they are counted.
+	counted map[compact.Node]compact.Node
 }
 
 // Target is one reachable asset.
 type Target struct {
-	ID          graph.ID    `json:"id"`
-	Name        string      `json:"name"`
-	Criticality Criticality `json:"criticality"`
-	Weight      int         `json:"weight"`
+	ID graph.ID
+	// Hops and Arrival are those of the way of the least hops; Arrival is zero for since ever.
+	Hops    int
+	Arrival time.Time
+	// Weight is what the target adds to the weighted score.
+	Criticality Criticality
+	Weight      int
 	// SameAs is the target that this one is counted as; zero where it counts itself.
-	SameAs graph.ID `json:"sameAs,omitzero"`
-	// Nearest is the route of the least hops, Earliest the one that arrives first, with the least hops of
-	// such; often they are the same.
-	Nearest  Route `json:"nearest"`
-	Earliest Route `json:"earliest"`
-}
+	SameAs graph.ID
 
-// Route is a witness: one way that exists, the first by hops, arrival and ids.
-type Route struct {
-	Hops int `json:"hops"`
-	// Arrival is when the attacker can be there; zero is since ever.
-	Arrival time.Time `json:"arrival,omitzero"`
-	// Inferred is set where any step is.
-	Inferred bool `json:"inferred,omitempty"`
-	// Steps from a source to the target; possiblySameAs steps take no hop.
-	Steps []Step `json:"steps"`
-}
-
-// Step is one move over one edge.
-type Step struct {
-	Kind graph.EdgeKind `json:"kind"`
-	// From and To are the edge's.
-	From graph.ID `json:"from"`
-	To   graph.ID `json:"to"`
-	// Backward is set where it was walked from To to From.
-	Backward bool `json:"backward,omitempty"`
-	// At is the arrival at the end that the step leads to.
-	At time.Time `json:"at,omitzero"`
-	// Inferred marks an edge that was only implied, and possiblySameAs.
-	Inferred bool `json:"inferred,omitempty"`
-	// Gap is set where the edge had to be used between two sightings, when nothing says it was there.
-	Gap bool `json:"gap,omitempty"`
-	// Alerts that prove the edge.
-	Alerts []graph.ID `json:"alerts,omitempty"`
+	node compact.Node
 }
 
 // HopCount counts the nodes whose least hops are Hops.
 type HopCount struct {
-	Hops   int                `json:"hops"`
-	Total  int                `json:"total"`
-	ByKind map[graph.Kind]int `json:"byKind"`
+	Hops   int
+	Total  int
+	ByKind map[graph.Kind]int
 }
 
 // Hub is a node that too many share.
 type Hub struct {
-	ID graph.ID `json:"id"`
+	ID graph.ID
 	// Degree is the number of distinct nodes that shared moves lead to.
-	Degree int `json:"degree"`
+	Degree int
 }
 
 // Completeness says whether the answer is all there is, and what it took.
 type Completeness struct {
-	Complete bool  `json:"complete"`
-	Reason   Limit `json:"reason,omitempty"`
+	Complete bool
+	Reason   Limit
 	// Nodes reached and Edges read, as Budget counts them.
-	Nodes int `json:"nodes"`
-	Edges int `json:"edges"`
+	Nodes, Edges int
 }
 
-// answer puts together what the search found and describes the targets.
-func (s *search) answer(ctx context.Context, limit Limit) (Answer, error) {
-	if err := ctx.Err(); errors.Is(err, context.Canceled) {
-		return Answer{}, err
+// answer puts together what the search found.
+func (s *search) answer(ctx context.Context, limit Limit) (*Answer, error) {
+	s.ctx = ctx
+	late, err := limitOf(s.failed(s.grade()))
+	if err == nil && errors.Is(ctx.Err(), context.Canceled) {
+		err = ctx.Err()
 	}
-	a := Answer{Sources: s.sourceIDs(), Targets: []Target{}, Hops: s.hopCounts(), Hubs: s.hubs()}
-	for _, n := range s.reached {
-		if s.isTarget(n) {
-			a.Targets = append(a.Targets, s.target(n))
-		}
-	}
-	slices.SortFunc(a.Targets, func(x, y Target) int {
-		return cmp.Or(cmp.Compare(x.Nearest.Hops, y.Nearest.Hops), x.Nearest.Arrival.Compare(y.Nearest.Arrival), x.ID.Compare(y.ID))
-	})
-	late, err := s.describe(ctx, a.Targets)
 	if err != nil {
-		return Answer{}, err
+		s.release()
+		return nil, err
 	}
 	limit = cmp.Or(limit, late)
-	a.Completeness = Completeness{limit == LimitNone, limit, len(s.reached), s.edges}
-	s.score(&a)
+	a := &Answer{
+		Sources: s.sourceIDs(), Hubs: s.hubList(), found: s, routes: routes{s, map[point]*way{}},
+		Completeness: Completeness{limit == LimitNone, limit, s.reached, s.edges},
+	}
+	a.count()
 	return a, nil
 }
+
+// grade has the source bring the criticality of the targets; of those of which it could not it is unknown.
+func (s *search) grade() error {
+	if _, all := s.src.(whole); all {
+		return nil
+	}
+	var targets []compact.Node
+	for hop := 1; hop < s.hopCount(); hop++ {
+		s.each(hop, func(_ int, n compact.Node) {
+			if s.isTarget(n) {
+				targets = append(targets, n)
+			}
+		})
+	}
+	s.sort(targets)
+	err := s.src.grades(s.ctx, targets)
+	s.look()
+	return err
+}
+
+// hopCount is the number of hops at which there may be nodes, 0 among them.
+func (s *search) hopCount() int { return len(s.starts) - 1 }
+
+// each calls f for the first labels of a hop.
+func (s *search) each(hop int, f func(label int, n compact.Node)) {
+	for l := s.starts[hop]; l < s.starts[hop+1]; l++ {
+		if s.first(l) {
+			f(l, s.nodes[l])
+		}
+	}
+}
+
+func (s *search) isTarget(n compact.Node) bool { return s.targets>>s.g.Mark(n).Kind()&1 != 0 }
 
 // sourceIDs falls back to what was asked where time ran out before the ids were resolved.
 func (s *search) sourceIDs() []graph.ID {
 	var ids []graph.ID
-	for _, l := range s.labels {
-		if l.prev == noLabel {
-			ids = append(ids, s.nodes[l.node].id)
-		}
+	for _, n := range s.nodes[:s.sources] {
+		ids = append(ids, s.g.ID(n))
 	}
 	if len(ids) == 0 {
 		ids = slices.Clone(s.q.Sources)
@@ -134,160 +140,294 @@ func (s *search) sourceIDs() []graph.ID {
 	return slices.Compact(ids)
 }
 
-// isTarget: what is held from the start is no target.
-func (s *search) isTarget(n int32) bool {
-	return s.first(n).hops > 0 && allows(s.q.TargetKinds, s.nodes[n].id.Kind())
-}
-
-func (s *search) first(n int32) label { return s.labels[s.nodes[n].labels[0]] }
-
-func (s *search) target(n int32) Target {
-	labels := s.nodes[n].labels
-	t := Target{ID: s.nodes[n].id, Nearest: s.route(labels[0])}
-	t.Earliest = t.Nearest
-	if last := labels[len(labels)-1]; last != labels[0] {
-		t.Earliest = s.route(last)
-	}
-	return t
-}
-
-// route follows a label back to its source.
-func (s *search) route(i int32) Route {
-	r := Route{Hops: s.labels[i].hops, Arrival: s.labels[i].at}
-	for l := s.labels[i]; l.prev != noLabel; l = s.labels[l.prev] {
-		r.Steps = append(r.Steps, step(l, s.labels[l.prev].at))
-		r.Inferred = r.Inferred || r.Steps[len(r.Steps)-1].Inferred
-	}
-	slices.Reverse(r.Steps)
-	return r
-}
-
-// step is the move that made the label, by an attacker who held its near end since then.
-func step(l label, since time.Time) Step {
-	e := l.arc.edge
-	same := e.Kind == graph.EdgePossiblySame
-	return Step{
-		Kind: e.Kind, From: e.From, To: e.To, Backward: l.arc.backward, At: l.at,
-		Inferred: e.Inferred || same,
-		Gap:      !same && e.Count > 1 && since.After(e.FirstSeen) && since.Before(e.LastSeen),
-		Alerts:   e.Alerts,
-	}
-}
-
-func (s *search) hopCounts() []HopCount {
-	var out []HopCount
-	seen := make([]bool, len(s.nodes))
-	for _, n := range s.reached { // in order of hops
-		if len(s.sameNodes(n, seen)) == 0 {
-			continue // counted as what it is the same as
-		}
-		hops := s.first(n).hops
-		for len(out) <= hops {
-			out = append(out, HopCount{Hops: len(out), ByKind: map[graph.Kind]int{}})
-		}
-		out[hops].Total++
-		out[hops].ByKind[s.nodes[n].id.Kind()]++
-	}
-	return out
-}
-
-func (s *search) hubs() []Hub {
+func (s *search) hubList() []Hub {
 	var out []Hub
-	for _, n := range s.reached {
-		if s.nodes[n].hub && s.first(n).hops > 0 {
-			out = append(out, Hub{s.nodes[n].id, s.nodes[n].degree})
-		}
+	for n, degree := range s.hubs {
+		out = append(out, Hub{s.g.ID(n), degree})
 	}
 	slices.SortFunc(out, func(a, b Hub) int { return a.ID.Compare(b.ID) })
 	return out
 }
 
-// describe fills names, criticalities and weights; where the deadline passes first, the weights are those
-// of the kinds.
-func (s *search) describe(ctx context.Context, targets []Target) (Limit, error) {
-	if len(targets) == 0 {
-		return LimitNone, nil
-	}
-	ids := make([]graph.ID, len(targets))
-	for i := range targets {
-		ids[i] = targets[i].ID
-	}
-	s.ctx = ctx
-	found, err := s.adj.Describe(ctx, ids)
-	if err == nil && len(found) != len(ids) {
-		err = fmt.Errorf("traverse: adjacency described %d of %d ids", len(found), len(ids))
-	}
-	if err != nil {
-		found, err = make([]Description, len(ids)), s.failed(err)
-	}
-	for i, d := range found {
-		t := &targets[i]
-		t.Name, t.Criticality, t.Weight = d.Name, d.Criticality, Weight(t.ID.Kind(), d.Criticality)
-	}
-	return limitOf(err)
-}
+// tally counts nodes by kind and grade.
+type tally [nearKinds][compact.MaxGrade + 1]int
 
-// score counts what is the same once: as the target that no other is merely the weak double of, the
-// smallest id of such.
-func (s *search) score(a *Answer) {
-	for _, class := range s.classes(a.Targets) {
-		chief, weight := class[0], 0
-		for _, t := range class {
-			weight = max(weight, t.Weight)
-			if cmp.Or(compareBool(s.weak(t.ID), s.weak(chief.ID)), t.ID.Compare(chief.ID)) < 0 {
-				chief = t
+// count fills in how much was reached.
+func (a *Answer) count() {
+	s, doubles := a.found, a.doubles()
+	for hop := range s.hopCount() {
+		var all tally
+		s.each(hop, func(_ int, n compact.Node) {
+			m := s.g.Mark(n)
+			all[m.Kind()][m.Grade()]++
+		})
+		h := HopCount{Hops: hop, ByKind: map[graph.Kind]int{}}
+		for kind := range graph.Kind(nearKinds) {
+			for grade, n := range all[kind] {
+				if n > 0 {
+					a.add(&h, kind, Criticality(grade), n)
+				}
 			}
 		}
-		for _, t := range class {
-			if t != chief {
-				t.SameAs = chief.ID
-			}
-		}
-		a.Score++
-		a.WeightedScore += weight
+		a.Hops = append(a.Hops, h)
+	}
+	for _, class := range doubles {
+		a.once(class)
+	}
+	for len(a.Hops) > 0 && a.Hops[len(a.Hops)-1].Total == 0 {
+		a.Hops = a.Hops[:len(a.Hops)-1]
 	}
 }
 
-// classes groups the targets by what is the same, over way stations too.
-func (s *search) classes(targets []Target) [][]*Target {
-	byNode := make(map[int32]*Target, len(targets))
-	for i := range targets {
-		byNode[s.index[targets[i].ID]] = &targets[i]
+// add counts n nodes of a kind and criticality.
+func (a *Answer) add(h *HopCount, kind graph.Kind, c Criticality, n int) {
+	h.Total += n
+	h.ByKind[kind] += n
+	if h.Hops > 0 && a.found.targets>>kind&1 != 0 {
+		a.Targets += n
+		a.Score += n
+		a.WeightedScore += n * Weight(kind, c)
 	}
-	var out [][]*Target
-	seen := make([]bool, len(s.nodes))
-	for i := range targets {
-		var class []*Target
-		for _, n := range s.sameNodes(s.index[targets[i].ID], seen) {
-			if t := byNode[n]; t != nil {
-				class = append(class, t)
+}
+
+// doubles are the reached nodes that are the same, in order of hops and id.
+func (a *Answer) doubles() (out [][]compact.Node) {
+	s, seen := a.found, map[compact.Node]bool{}
+	for hop := range s.hopCount() {
+		s.each(hop, func(_ int, n compact.Node) {
+			if !s.g.Mark(n).Same() || seen[n] {
+				return
 			}
-		}
-		if len(class) > 0 {
-			out = append(out, class)
-		}
+			seen[n] = true
+			class := []compact.Node{n}
+			for i := 0; i < len(class); i++ {
+				for _, far := range s.sameAs(class[i]) {
+					if !seen[far] && s.has(far) {
+						seen[far], class = true, append(class, far)
+					}
+				}
+			}
+			if len(class) > 1 {
+				s.sort(class)
+				out = append(out, class)
+			}
+		})
 	}
 	return out
 }
 
-// sameNodes are the node and all that is the same, but for what was seen.
-func (s *search) sameNodes(n int32, seen []bool) []int32 {
-	if seen[n] {
-		return nil
-	}
-	seen[n] = true
-	queue := []int32{n}
-	for i := 0; i < len(queue); i++ {
-		for _, a := range s.nodes[queue[i]].same {
-			if !seen[a.far] {
-				seen[a.far], queue = true, append(queue, a.far)
-			}
+// once takes back what was counted of a class of nodes that are the same, but for one: of all, one of the least hops;
+// of the targets the one that no other is merely the weak double of, the smallest id of such, by the greatest weight.
+func (a *Answer) once(class []compact.Node) {
+	s := a.found
+	first := slices.MinFunc(class, func(x, y compact.Node) int { return cmp.Compare(s.hopsOf(x), s.hopsOf(y)) })
+	var targets []compact.Node
+	for _, n := range class {
+		if n != first {
+			a.uncount(s.hopsOf(n), s.g.Mark(n).Kind())
+		}
+		if s.hopsOf(n) > 0 && s.isTarget(n) {
+			targets = append(targets, n)
 		}
 	}
-	return queue
+	if len(targets) < 2 {
+		return
+	}
+	chief, weight := targets[0], 0
+	for _, n := range targets {
+		w := s.weight(n)
+		a.Score, a.WeightedScore, weight = a.Score-1, a.WeightedScore-w, max(weight, w)
+		if s.weak(chief) && !s.weak(n) { // they come in order of id
+			chief = n
+		}
+	}
+	a.Score, a.WeightedScore = a.Score+1, a.WeightedScore+weight
+	if a.counted == nil {
+		a.counted = map[compact.Node]compact.Node{}
+	}
+	for _, n := range targets {
+		if n != chief {
+			a.counted[n] = chief
+		}
+	}
+}
+
+func (a *Answer) uncount(hop int, kind graph.Kind) {
+	h := &a.Hops[hop]
+	h.Total--
+	if h.ByKind[kind]--; h.ByKind[kind] == 0 {
+		delete(h.ByKind, kind)
+	}
+}
+
+// hopsOf is the least hops to a node that was reached.
+func (s *search) hopsOf(n compact.Node) int {
+	if !s.timed() {
+		return int(s.levels[n]) - 1
+	}
+	hop, _ := slices.BinarySearch(s.starts, s.firstLabel(n)+1)
+	return hop - 1
+}
+
+// firstLabel of a node that was reached.
+func (s *search) firstLabel(n compact.Node) int {
+	l := s.holds[n].last
+	for s.befores[l-1] != 0 {
+		l = s.befores[l-1]
+	}
+	return int(l) - 1
+}
+
+func (s *search) weight(n compact.Node) int {
+	m := s.g.Mark(n)
+	return Weight(m.Kind(), Criticality(m.Grade()))
 }
 
 // weak reports whether the node is only possibly another.
-func (s *search) weak(id graph.ID) bool {
-	return slices.ContainsFunc(s.nodes[s.index[id]].same, func(a arc) bool { return !a.backward })
+func (s *search) weak(n compact.Node) bool {
+	return slices.ContainsFunc(s.g.Arcs(n), func(a compact.Arc) bool { return a.Kind() == graph.EdgePossiblySame && !a.Backward() })
+}
+
+// Release gives the answer's memory to the next question. List and routes then give nothing. It need not be called.
+func (a *Answer) Release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.found != nil {
+		a.found.release()
+		a.found, a.routes = nil, routes{}
+	}
+}
+
+// List gives up to n targets by least hops, arrival and id, those after one that it gave; from the first where after
+// is nil. Sources, and what is the same as one, are no targets.
+func (a *Answer) List(after *Target, n int) []Target {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.found == nil || n <= 0 {
+		return nil
+	}
+	hop := 1
+	if after != nil {
+		hop = after.Hops
+	}
+	var out []Target
+	for ; hop < a.found.hopCount() && len(out) < n; hop++ {
+		out = append(out, a.listHop(hop, after, n-len(out))...)
+	}
+	return out
+}
+
+// listHop gives the first n targets at so many hops, in order.
+func (a *Answer) listHop(hop int, after *Target, n int) []Target {
+	s := a.found
+	best := smallest[listed]{n: n, compare: func(x, y listed) int {
+		return cmp.Or(cmp.Compare(x.at, y.at), s.g.ID(x.node).Compare(s.g.ID(y.node)))
+	}}
+	s.each(hop, func(l int, node compact.Node) {
+		if !s.isTarget(node) {
+			return
+		}
+		x := listed{node, s.at(l)}
+		if after != nil && hop == after.Hops &&
+			cmp.Or(cmp.Compare(x.at, compact.InstantOf(after.Arrival)), s.g.ID(node).Compare(after.ID)) <= 0 {
+			return
+		}
+		best.add(x)
+	})
+	out := make([]Target, 0, len(best.items))
+	for _, x := range best.sorted() {
+		out = append(out, a.target(x, hop))
+	}
+	return out
+}
+
+// listed is a target at its least hops.
+type listed struct {
+	node compact.Node
+	at   compact.Instant
+}
+
+func (a *Answer) target(x listed, hop int) Target {
+	s := a.found
+	t := Target{
+		ID: s.g.ID(x.node), Hops: hop, Arrival: x.at.Time(), node: x.node,
+		Criticality: Criticality(s.g.Mark(x.node).Grade()), Weight: s.weight(x.node),
+	}
+	if chief, double := a.counted[x.node]; double {
+		t.SameAs = s.g.ID(chief)
+	}
+	return t
+}
+
+// Nearest is the route of the least hops to a target of List.
+func (a *Answer) Nearest(t Target) Route {
+	return a.route(func(*search) (point, bool) { return a.found.label(t.node, t.Hops) })
+}
+
+// Earliest is the route to a target of List that arrives first, with the least hops of such; often it is the nearest.
+func (a *Answer) Earliest(t Target) Route {
+	return a.route(func(s *search) (point, bool) {
+		if !s.timed() {
+			return s.label(t.node, t.Hops)
+		}
+		h := s.holds[t.node]
+		hop, _ := slices.BinarySearch(s.starts, int(h.last))
+		return point{t.node, hop - 1, h.at}, true
+	})
+}
+
+func (a *Answer) route(end func(*search) (point, bool)) Route {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.found == nil {
+		return Route{}
+	}
+	p, ok := end(a.found)
+	if !ok {
+		return Route{}
+	}
+	return a.routes.to(p)
+}
+
+// smallest keeps the n smallest of what is added, as a heap with the greatest on top.
+type smallest[T any] struct {
+	items   []T
+	n       int
+	compare func(a, b T) int
+}
+
+func (h *smallest[T]) add(x T) {
+	if len(h.items) < h.n {
+		h.items = append(h.items, x)
+		for i := len(h.items) - 1; i > 0; {
+			up := (i - 1) / 2
+			if h.compare(h.items[up], h.items[i]) >= 0 {
+				return
+			}
+			h.items[up], h.items[i], i = h.items[i], h.items[up], up
+		}
+		return
+	}
+	if h.compare(x, h.items[0]) >= 0 {
+		return
+	}
+	h.items[0] = x
+	for i := 0; ; {
+		great := i
+		for c := 2*i + 1; c <= 2*i+2 && c < len(h.items); c++ {
+			if h.compare(h.items[c], h.items[great]) > 0 {
+				great = c
+			}
+		}
+		if great == i {
+			return
+		}
+		h.items[i], h.items[great], i = h.items[great], h.items[i], great
+	}
+}
+
+// sorted gives what was kept, the smallest first.
+func (h *smallest[T]) sorted() []T {
+	slices.SortFunc(h.items, h.compare)
+	return h.items
 }

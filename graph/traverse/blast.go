@@ -4,32 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"time"
 
 	"github.com/clew-security/clew/graph"
 )
-
-// Adjacency is what the algorithms need of one tenant's graph. All methods must be safe for concurrent use
-// and return early with ctx's error when it ends.
-type Adjacency interface {
-	// Resolve returns the canonical id of each id, in order; a zero ID where there is no such node.
-	Resolve(ctx context.Context, ids []graph.ID) ([]graph.ID, error)
-	// Edges yields the edges at q.Nodes (never nil) in q.Direction and of q.Kinds as of q.AsOf, in any order,
-	// an edge between two of them possibly twice; possiblySameAs where it is followed. It stops after the
-	// first error. Count and Alerts may be left empty by what does not keep them; the answer then has no
-	// gaps or evidence.
-	Edges(ctx context.Context, q graph.EdgeQuery) iter.Seq2[graph.Edge, error]
-	// Describe returns name and criticality of each canonical id, in order.
-	Describe(ctx context.Context, ids []graph.ID) ([]Description, error)
-}
-
-// Description is what an answer shows of a node.
-type Description struct {
-	Name        string
-	Criticality Criticality
-}
 
 // Limits and defaults of a question.
 const (
@@ -43,9 +22,13 @@ const (
 	// (Windows' default "Maximum lifetime for user ticket"), a hash in memory until the logoff or restart,
 	// which is taken to come within a day.
 	DefaultCredentialLife = 24 * time.Hour
-	// DefaultNodes and DefaultEdges are the budget of a question that sets none: tens of megabytes.
+	// DefaultNodes and DefaultEdges are the budget of a question to a store that sets none: tens of megabytes.
 	DefaultNodes = 50_000
 	DefaultEdges = 250_000
+	// DefaultHeldNodes and DefaultHeldEdges are the budget in memory, where there is nothing to fetch: well under a
+	// second.
+	DefaultHeldNodes = 10_000_000
+	DefaultHeldEdges = 50_000_000
 )
 
 // Question asks what an attacker who holds the sources could reach.
@@ -67,6 +50,11 @@ type Question struct {
 	// HubDegree is the greatest number of neighbours by shared moves with which a node is no hub; 0 means
 	// DefaultHubDegree. It is judged over all times and all kinds, whatever EdgeKinds says.
 	HubDegree int
+	// Timeless ignores when edges were seen and may be used: what is connected at any time.
+	Timeless bool
+	// EveryEdge walks every edge both ways instead of by WalkTable, so that nothing is a hub: what is connected
+	// in any way, whether or not an attacker gets along there.
+	EveryEdge bool
 	// CredentialLife is how long credentials outlive a logon; 0 means DefaultCredentialLife.
 	CredentialLife time.Duration
 	// Budget bounds the work; the deadline is ctx's.
@@ -75,9 +63,9 @@ type Question struct {
 
 // Budget bounds the work of one question.
 type Budget struct {
-	// Nodes reached, sources included; 0 means DefaultNodes.
+	// Nodes reached, sources included; 0 means DefaultNodes, in memory DefaultHeldNodes.
 	Nodes int
-	// Edges read, each counted at every node it was read for; 0 means DefaultEdges.
+	// Edges read, each counted at every node it was read for; 0 means DefaultEdges, in memory DefaultHeldEdges.
 	Edges int
 }
 
@@ -87,19 +75,25 @@ type Budget struct {
 //
 // A met budget or a passed deadline is no error: the answer is then incomplete and says why; what it holds
 // is reachable, but there may be more, sooner. The last tenth of the time to ctx's deadline is kept for
-// describing. Errors: graph.ErrInvalid, graph.ErrNotFound for a source, ctx's when it was cancelled, and the
-// adjacency's own.
-func BlastRadius(ctx context.Context, adj Adjacency, q Question) (Answer, error) {
-	q, err := q.normal()
+// what the targets are worth. Errors: graph.ErrInvalid, graph.ErrNotFound for a source, ctx's when it was
+// cancelled, and the store's own.
+func BlastRadius(ctx context.Context, on Ground, q Question) (*Answer, error) {
+	q, err := q.normal(on.budget())
 	if err != nil {
-		return Answer{}, err
+		return nil, err
+	}
+	ways := newWays(q)
+	src, err := on.open(q, ways)
+	if err != nil {
+		return nil, err
 	}
 	searching, cancel := reserve(ctx)
 	defer cancel()
-	s := newSearch(searching, adj, q)
+	s := newSearch(searching, src, q, ways)
 	limit, err := limitOf(s.run())
 	if err != nil {
-		return Answer{}, err
+		s.release()
+		return nil, err
 	}
 	return s.answer(ctx, limit)
 }
@@ -114,16 +108,17 @@ func reserve(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // normal checks the question and fills its defaults.
-func (q Question) normal() (Question, error) {
+func (q Question) normal(usual Budget) (Question, error) {
 	if err := q.check(); err != nil {
 		return q, err
 	}
 	q.Start, q.AsOf = graph.Micro(q.Start), graph.Micro(q.AsOf)
+	q.ThroughHubs = q.ThroughHubs || q.EveryEdge
 	setDefault(&q.MaxHops, DefaultHops)
 	setDefault(&q.HubDegree, DefaultHubDegree)
 	setDefault(&q.CredentialLife, DefaultCredentialLife)
-	setDefault(&q.Budget.Nodes, DefaultNodes)
-	setDefault(&q.Budget.Edges, DefaultEdges)
+	setDefault(&q.Budget.Nodes, usual.Nodes)
+	setDefault(&q.Budget.Edges, usual.Edges)
 	if q.TargetKinds == nil {
 		q.TargetKinds = DefaultTargetKinds()
 	}
@@ -154,7 +149,7 @@ func (q Question) check() error {
 		}
 	}
 	for _, k := range q.EdgeKinds {
-		if !Walked(k) {
+		if !Walked(k) && !q.EveryEdge {
 			return fmt.Errorf("%w: edges of kind %s are not walked", graph.ErrInvalid, k)
 		}
 	}

@@ -128,7 +128,7 @@ func TestPossiblySameAsTakesNoHopAlsoInChainsAndCycles(t *testing.T) {
 		same("1", "2"), same("2", "3"), same("3", "1"), same("4", "3"),
 		edge(graph.EdgeSpawned, device("4"), device("far"), 1, 7),
 	)
-	m.described[device("2")] = traverse.Description{Criticality: traverse.CriticalityHigh}
+	m.grades[device("2")] = traverse.CriticalityHigh
 	a := ask(t, m, traverse.Question{Sources: []graph.ID{identity("x")}, MaxHops: 2})
 	for _, n := range []string{"1", "2", "3", "4"} {
 		r := target(t, a, device(n)).Nearest
@@ -210,9 +210,9 @@ func TestTheScoreIsTheNumberOfTargetsAndTheWeightedScoreTheSumOfTheirWeights(t *
 		edge(graph.EdgeAdminOf, x, id(graph.KindCloudResource, "vault"), 1, 1),
 		edge(graph.EdgeMemberOf, x, group("g"), 1, 1),
 	)
-	m.described[device("dc")] = traverse.Description{Name: "dc01", Criticality: traverse.CriticalityVeryHigh}
+	m.grades[device("dc")] = traverse.CriticalityVeryHigh
 	a := ask(t, m, traverse.Question{Sources: []graph.ID{x}})
-	if a.Score != 3 || a.WeightedScore != 8+1+2 || target(t, a, device("dc")).Name != "dc01" {
+	if a.Score != 3 || a.WeightedScore != 8+1+2 {
 		t.Errorf("score %d, weighted %d: %+v", a.Score, a.WeightedScore, a.Targets)
 	}
 	want := map[graph.Kind]int{graph.KindDevice: 2, graph.KindCloudResource: 1, graph.KindSecurityGroup: 1}
@@ -278,7 +278,7 @@ func TestQuestionsThatCannotBeAskedAreInvalid(t *testing.T) {
 	} {
 		m := newMemory()
 		m.extra = some
-		if _, err := traverse.BlastRadius(t.Context(), m, q); !errors.Is(err, graph.ErrInvalid) {
+		if _, err := m.both(t.Context(), q); !errors.Is(err, graph.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -287,7 +287,7 @@ func TestQuestionsThatCannotBeAskedAreInvalid(t *testing.T) {
 func TestAnUnknownSourceIsNotFoundByName(t *testing.T) {
 	m := newMemory(edge(graph.EdgeSpawned, device("a"), device("b"), 1, 9))
 	q := traverse.Question{Sources: []graph.ID{device("a"), device("gone")}}
-	_, err := traverse.BlastRadius(t.Context(), m, q)
+	_, err := m.both(t.Context(), q)
 	if !errors.Is(err, graph.ErrNotFound) || !strings.Contains(err.Error(), device("gone").String()) {
 		t.Error(err)
 	}
@@ -306,7 +306,7 @@ func TestACancelledQuestionReturnsTheContextsError(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	m := newMemory(edge(graph.EdgeSpawned, device("a"), device("b"), 1, 9))
-	if _, err := traverse.BlastRadius(ctx, m, traverse.Question{Sources: []graph.ID{device("a")}}); !errors.Is(err, context.Canceled) {
+	if _, err := m.both(ctx, traverse.Question{Sources: []graph.ID{device("a")}}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -318,9 +318,11 @@ type stalling struct {
 	onStall func()
 }
 
-func (s *stalling) Edges(ctx context.Context, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
+func (s *stalling) stored() traverse.Ground { return traverse.Stored(s, graph.View{}) }
+
+func (s *stalling) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	if s.answers--; s.answers >= 0 {
-		return s.memory.Edges(ctx, q)
+		return s.memory.Edges(ctx, v, q)
 	}
 	return func(yield func(graph.Edge, error) bool) {
 		s.onStall()
@@ -341,7 +343,7 @@ func TestAPassedDeadlineGivesWhatWasFoundAndSaysSo(t *testing.T) {
 	defer cancel()
 	// One hop is at most three queries: doubles, edges out, edges in.
 	adj := &stalling{chain(), 4, func() {}}
-	a, err := traverse.BlastRadius(ctx, adj, traverse.Question{Sources: []graph.ID{device("a")}})
+	a, err := blast(ctx, adj.stored(), traverse.Question{Sources: []graph.ID{device("a")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +355,7 @@ func TestAPassedDeadlineGivesWhatWasFoundAndSaysSo(t *testing.T) {
 func TestADeadlineThatHasPassedBeforeIsStillNoError(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
-	a, err := traverse.BlastRadius(ctx, chain(), traverse.Question{Sources: []graph.ID{device("a")}})
+	a, err := chain().both(ctx, traverse.Question{Sources: []graph.ID{device("a")}})
 	if err != nil || a.Completeness.Reason != traverse.LimitDeadline || !slices.Equal(a.Sources, []graph.ID{device("a")}) {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -362,19 +364,19 @@ func TestADeadlineThatHasPassedBeforeIsStillNoError(t *testing.T) {
 func TestACancellationWhileSearchingIsAnError(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	adj := &stalling{chain(), 4, cancel}
-	if _, err := traverse.BlastRadius(ctx, adj, traverse.Question{Sources: []graph.ID{device("a")}}); !errors.Is(err, context.Canceled) {
+	if _, err := blast(ctx, adj.stored(), traverse.Question{Sources: []graph.ID{device("a")}}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
 
 type failing struct{ *memory }
 
-func (failing) Edges(context.Context, graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
+func (failing) Edges(context.Context, graph.View, graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	return func(yield func(graph.Edge, error) bool) { yield(graph.Edge{}, graph.ErrClosed) }
 }
 
 func TestAnErrorOfTheAdjacencyIsReturned(t *testing.T) {
-	if _, err := traverse.BlastRadius(t.Context(), failing{chain()}, traverse.Question{Sources: []graph.ID{device("a")}}); !errors.Is(err, graph.ErrClosed) {
+	if _, err := blast(t.Context(), traverse.Stored(failing{chain()}, graph.View{}), traverse.Question{Sources: []graph.ID{device("a")}}); !errors.Is(err, graph.ErrClosed) {
 		t.Error(err)
 	}
 }

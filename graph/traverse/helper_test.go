@@ -4,25 +4,32 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 	"github.com/clew-security/clew/graph/traverse"
 )
 
-// memory is an Adjacency over a list of edges, indexed by node.
+// memory is a tenant's graph as a list of edges, indexed by node. As a Reader it has what traversal uses; other calls
+// panic.
 type memory struct {
-	edges     []graph.Edge
-	at        map[graph.ID][]int
-	aliases   map[graph.ID]graph.ID
-	described map[graph.ID]traverse.Description
-	extra     []graph.ID
+	graph.Reader
+	edges   []graph.Edge
+	at      map[graph.ID][]int
+	aliases map[graph.ID]graph.ID
+	grades  map[graph.ID]traverse.Criticality
+	extra   []graph.ID
 }
 
 func newMemory(edges ...graph.Edge) *memory {
-	m := &memory{edges: edges, at: map[graph.ID][]int{}, aliases: map[graph.ID]graph.ID{}, described: map[graph.ID]traverse.Description{}}
+	m := &memory{edges: edges, at: map[graph.ID][]int{}, aliases: map[graph.ID]graph.ID{}, grades: map[graph.ID]traverse.Criticality{}}
 	for i, e := range edges {
 		m.at[e.From] = append(m.at[e.From], i)
 		m.at[e.To] = append(m.at[e.To], i)
@@ -30,20 +37,21 @@ func newMemory(edges ...graph.Edge) *memory {
 	return m
 }
 
-func (m *memory) Resolve(_ context.Context, ids []graph.ID) ([]graph.ID, error) {
-	out := make([]graph.ID, len(ids))
-	for i, id := range ids {
+func (m *memory) Entities(_ context.Context, _ graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
+	out := make([]graph.Entity, len(q.IDs))
+	for i, id := range q.IDs {
 		if to, ok := m.aliases[id]; ok {
 			id = to
 		}
 		if m.at[id] != nil || slices.Contains(m.extra, id) {
-			out[i] = id
+			out[i].ID = id
+			out[i].Properties = map[string]graph.Property{traverse.CriticalityProperty: {Value: []byte(strconv.Quote(m.grades[id].String()))}}
 		}
 	}
 	return out, nil
 }
 
-func (m *memory) Edges(_ context.Context, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
+func (m *memory) Edges(_ context.Context, _ graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	return func(yield func(graph.Edge, error) bool) {
 		for _, n := range q.Nodes {
 			for _, i := range m.at[n] {
@@ -58,12 +66,86 @@ func (m *memory) Edges(_ context.Context, q graph.EdgeQuery) iter.Seq2[graph.Edg
 	}
 }
 
-func (m *memory) Describe(_ context.Context, ids []graph.ID) ([]traverse.Description, error) {
-	out := make([]traverse.Description, len(ids))
-	for i, id := range ids {
-		out[i] = m.described[id]
+func (m *memory) stored() traverse.Ground { return traverse.Stored(m, graph.View{Tenant: "t"}) }
+
+func (m *memory) held() traverse.Ground {
+	b, there := compact.NewBuilder(), map[graph.EdgeKey]bool{}
+	for _, e := range m.edges {
+		if k := (graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}); !there[k] {
+			there[k] = true
+			b.Insert(e, b.Node(e.From), b.Node(e.To))
+		}
 	}
-	return out, nil
+	for _, id := range m.extra {
+		b.Know(b.Node(id), true)
+	}
+	for id, to := range m.aliases {
+		b.Alias(b.Node(id), b.Node(to))
+	}
+	for id, c := range m.grades {
+		b.Grade(b.Node(id), uint8(c))
+	}
+	return traverse.Held(b.Graph())
+}
+
+// answer is a traverse.Answer with all that it can be asked for.
+type answer struct {
+	Sources              []graph.ID
+	Score, WeightedScore int
+	Targets              []found
+	Hops                 []traverse.HopCount
+	Hubs                 []traverse.Hub
+	Completeness         traverse.Completeness
+}
+
+type found struct {
+	ID                graph.ID
+	Criticality       traverse.Criticality
+	Weight            int
+	SameAs            graph.ID
+	Nearest, Earliest traverse.Route
+}
+
+func blast(ctx context.Context, on traverse.Ground, q traverse.Question) (answer, error) {
+	a, err := traverse.BlastRadius(ctx, on, q)
+	if err != nil {
+		return answer{}, err
+	}
+	return told(a), nil
+}
+
+// told asks the answer for all it has, and releases it.
+func told(a *traverse.Answer) answer {
+	defer a.Release()
+	out := answer{a.Sources, a.Score, a.WeightedScore, nil, a.Hops, a.Hubs, a.Completeness}
+	var last *traverse.Target
+	for {
+		page := a.List(last, 7)
+		for _, t := range page {
+			out.Targets = append(out.Targets, found{t.ID, t.Criticality, t.Weight, t.SameAs, a.Nearest(t), a.Earliest(t)})
+		}
+		if len(page) < 7 {
+			break
+		}
+		last = &page[len(page)-1]
+	}
+	if len(out.Targets) != a.Targets {
+		panic(fmt.Sprintf("%d targets are listed of %d", len(out.Targets), a.Targets))
+	}
+	return out
+}
+
+// both asks on both grounds, which must say the same.
+func (m *memory) both(ctx context.Context, q traverse.Question) (answer, error) {
+	a, err := blast(ctx, m.held(), q)
+	b, errStored := blast(ctx, m.stored(), q)
+	if fmt.Sprint(err) != fmt.Sprint(errStored) {
+		return answer{}, fmt.Errorf("held: %v, stored: %v", err, errStored)
+	}
+	if !reflect.DeepEqual(a, b) {
+		return answer{}, fmt.Errorf("held and stored differ: %s", cmp.Diff(a, b))
+	}
+	return a, err
 }
 
 func id(k graph.Kind, name string) graph.ID { return graph.NewID(k, name) }
@@ -85,16 +167,16 @@ func edge(k graph.EdgeKind, from, to graph.ID, first, last int) graph.Edge {
 	return graph.Edge{Kind: k, From: from, To: to, FirstSeen: at(first), LastSeen: at(last), Count: 1}
 }
 
-func ask(t testing.TB, m traverse.Adjacency, q traverse.Question) traverse.Answer {
+func ask(t testing.TB, m *memory, q traverse.Question) answer {
 	t.Helper()
-	a, err := traverse.BlastRadius(t.Context(), m, q)
+	a, err := m.both(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func targets(a traverse.Answer) []graph.ID {
+func targets(a answer) []graph.ID {
 	var out []graph.ID
 	for _, t := range a.Targets {
 		out = append(out, t.ID)
@@ -102,9 +184,9 @@ func targets(a traverse.Answer) []graph.ID {
 	return out
 }
 
-func target(t testing.TB, a traverse.Answer, id graph.ID) traverse.Target {
+func target(t testing.TB, a answer, id graph.ID) found {
 	t.Helper()
-	i := slices.IndexFunc(a.Targets, func(t traverse.Target) bool { return t.ID == id })
+	i := slices.IndexFunc(a.Targets, func(t found) bool { return t.ID == id })
 	if i < 0 {
 		t.Fatalf("%s is not among the targets", id)
 	}

@@ -30,27 +30,28 @@ var harmless = []string{"contextual", "scanned", "attacked", "destination"}
 
 // IncidentBlastRadius asks BlastRadius for an incident: the sources are the devices, identities and
 // mailboxes that its evidence is about, apart from those of which it only says that they were looked at or
-// attacked, or that the attack was prevented; and its malicious messages and files. q.Sources is ignored; where q.Start is zero the
-// attacker arrives with the incident's first activity. A redirected incident means the one it points to.
-// Errors: graph.ErrNotFound, ErrNoAssets, and those of BlastRadius.
-func IncidentBlastRadius(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID, q Question) (Answer, error) {
+// attacked, or that the attack was prevented; and its malicious messages and files. The reader is asked for them,
+// whatever ground the question is asked on. q.Sources is ignored; where q.Start is zero the attacker arrives with
+// the incident's first activity. A redirected incident means the one it points to. Errors: graph.ErrNotFound,
+// ErrNoAssets, and those of BlastRadius.
+func IncidentBlastRadius(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID, on Ground, q Question) (*Answer, error) {
 	incident, err := liveIncident(ctx, r, v, id)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
 	sources, whole, err := incidentSources(ctx, r, v, incident.ID)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
 	q.Sources = sources
 	if len(q.Sources) == 0 {
-		return Answer{}, fmt.Errorf("%w: %s", ErrNoAssets, id)
+		return nil, fmt.Errorf("%w: %s", ErrNoAssets, id)
 	}
 	if q.Start.IsZero() {
 		q.Start = incident.FirstActivity
 	}
-	answer, err := BlastRadius(ctx, OverReader(r, v), q)
-	if !whole && answer.Completeness.Complete {
+	answer, err := BlastRadius(ctx, on, q)
+	if err == nil && !whole && answer.Completeness.Complete {
 		answer.Completeness.Complete, answer.Completeness.Reason = false, LimitSources
 	}
 	return answer, err

@@ -23,6 +23,15 @@ func evidence(t *testing.T, kind graph.Kind, typ graph.KeyType, value, body stri
 	return o, graph.Evidence{Type: "evidence", Entity: o.ID(), Body: []byte(body)}
 }
 
+func incident(s graph.Reader, id graph.IncidentID) (answer, error) {
+	v := graph.View{Tenant: graphtest.Tenant}
+	a, err := traverse.IncidentBlastRadius(context.Background(), s, v, id, traverse.Stored(s, v), traverse.Question{})
+	if err != nil {
+		return answer{}, err
+	}
+	return told(a), nil
+}
+
 func TestWhatAnIncidentStartsFrom(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind  graph.Kind
@@ -49,7 +58,7 @@ func TestWhatAnIncidentStartsFrom(t *testing.T) {
 		if _, err := s.Apply(context.Background(), graphtest.Tenant, b); err != nil {
 			t.Fatal(err)
 		}
-		a, err := traverse.IncidentBlastRadius(context.Background(), s, graph.View{Tenant: graphtest.Tenant}, 1, traverse.Question{})
+		a, err := incident(s, 1)
 		if got := slices.Contains(a.Sources, o.ID()); got != c.want || (err != nil) == c.want || (err != nil && !errors.Is(err, traverse.ErrNoAssets)) {
 			t.Errorf("%s: source is %v (%v), want %v", name, got, err, c.want)
 		}
@@ -58,7 +67,7 @@ func TestWhatAnIncidentStartsFrom(t *testing.T) {
 
 func TestAnUnknownIncidentIsNotFound(t *testing.T) {
 	s := graphtest.NewModel(graphtest.NewClock().Now)
-	_, err := traverse.IncidentBlastRadius(context.Background(), s, graph.View{Tenant: graphtest.Tenant}, 9, traverse.Question{})
+	_, err := incident(s, 9)
 	if !errors.Is(err, graph.ErrNotFound) {
 		t.Errorf("error is %v", err)
 	}
@@ -82,7 +91,7 @@ func TestSourcesThatWereNotReadMakeTheAnswerIncomplete(t *testing.T) {
 		if _, err := s.Apply(context.Background(), graphtest.Tenant, part); err != nil {
 			t.Fatal(err)
 		}
-		a, err := traverse.IncidentBlastRadius(context.Background(), s, graph.View{Tenant: graphtest.Tenant}, 1, traverse.Question{})
+		a, err := incident(s, 1)
 		if err != nil || a.Completeness.Complete != want || (!want && a.Completeness.Reason != traverse.LimitSources) {
 			t.Errorf("%d alerts: %+v (%v)", n, a.Completeness, err)
 		}

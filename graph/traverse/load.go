@@ -1,75 +1,189 @@
 package traverse
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 )
 
 // chunkSize bounds the nodes of one query.
 const chunkSize = 512
 
-// loadSame reads possiblySameAs around the frontier's nodes until nothing new is the same.
-func (s *search) loadSame(frontier []int32) error {
-	pending := s.nodesOf(frontier, func(n *node) bool { return !n.sameLoaded })
-	for len(pending) > 0 {
-		if err := s.loadChunks(pending, sameQueries, commitSame); err != nil {
+// reading is a source that builds the graph from what it reads of a store.
+type reading struct {
+	reader graph.Reader
+	view   graph.View
+	asOf   time.Time
+	ways   *ways
+	b      *compact.Builder
+	g      *compact.Graph
+	// there are the edges that were read, which may be read once more at the other end.
+	there map[graph.EdgeKey]struct{}
+	// closed are the nodes around which possiblySameAs was read.
+	closed map[compact.Node]struct{}
+}
+
+func newReading(r graph.Reader, v graph.View, asOf time.Time, w *ways) *reading {
+	b := compact.NewBuilder()
+	return &reading{
+		reader: r, view: v, asOf: asOf, ways: w, b: b, g: b.Graph(),
+		there: map[graph.EdgeKey]struct{}{}, closed: map[compact.Node]struct{}{},
+	}
+}
+
+func (r *reading) graph() *compact.Graph { return r.g }
+
+// show makes what was read visible to the search.
+func (r *reading) show() { r.g = r.b.Graph() }
+
+func (r *reading) resolve(ctx context.Context, ids []graph.ID) ([]compact.Node, error) {
+	var nodes []compact.Node
+	err := r.entities(ctx, ids, func(asked graph.ID, e graph.Entity) error {
+		if e.ID.IsZero() {
+			return unknownSource(asked)
+		}
+		n := r.b.Node(e.ID)
+		r.b.Know(n, true)
+		nodes = append(nodes, n)
+		return nil
+	})
+	r.show()
+	return nodes, err
+}
+
+func (r *reading) grades(ctx context.Context, nodes []compact.Node) error {
+	ids := make([]graph.ID, len(nodes))
+	for i, n := range nodes {
+		ids[i] = r.g.ID(n)
+	}
+	i := 0
+	err := r.entities(ctx, ids, func(_ graph.ID, e graph.Entity) error {
+		r.b.Grade(nodes[i], uint8(CriticalityOf(e)))
+		i++
+		return nil
+	})
+	r.show()
+	return err
+}
+
+// entities reads entities in chunks of a page.
+func (r *reading) entities(ctx context.Context, ids []graph.ID, each func(asked graph.ID, e graph.Entity) error) error {
+	for chunk := range slices.Chunk(ids, graph.MaxPage) {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var next []int32
-		for _, n := range pending {
-			for _, a := range s.nodes[n].same {
-				next = append(next, a.far)
+		found, err := r.reader.Entities(ctx, r.view, graph.EntityQuery{IDs: chunk})
+		if err == nil && len(found) != len(chunk) {
+			err = fmt.Errorf("traverse: store gave %d entities for %d ids", len(found), len(chunk))
+		}
+		if err != nil {
+			return err
+		}
+		for i, e := range found {
+			if err := each(chunk[i], e); err != nil {
+				return err
 			}
 		}
-		pending = s.sorted(slices.DeleteFunc(next, func(n int32) bool { return s.nodes[n].sameLoaded }))
 	}
 	return nil
 }
 
-// loadArcs reads the moves of one hop of the frontier's nodes, but for those that were read before.
-func (s *search) loadArcs(frontier []int32) error {
-	pending := s.nodesOf(frontier, func(n *node) bool { return !n.arcsLoaded })
-	return s.loadChunks(pending, s.hopQueries, s.commitArcs)
+// same reads possiblySameAs around nodes until nothing new is the same.
+func (r *reading) same(ctx context.Context, nodes []compact.Node) error {
+	defer r.show()
+	for pending := r.open(nodes); len(pending) > 0; {
+		found := map[graph.EdgeKey]graph.Edge{}
+		if err := r.read(ctx, query{pending, graph.Both, []graph.EdgeKind{graph.EdgePossiblySame}}, found, noBound); err != nil {
+			return err
+		}
+		next := make([]compact.Node, 0, 2*len(found))
+		for _, e := range found {
+			next = append(next, r.b.Node(e.From), r.b.Node(e.To))
+		}
+		r.keep(found)
+		pending = r.open(next)
+	}
+	return nil
 }
 
-// nodesOf are the nodes of labels that pass, in order of id: of one kind together, and cut into chunks the
-// same way whatever order the adjacency has.
-func (s *search) nodesOf(labels []int32, pass func(*node) bool) []int32 {
-	var out []int32
-	for _, l := range labels {
-		if n := s.labels[l].node; pass(&s.nodes[n]) {
+// open are the nodes that are not closed, in order of id, and are from now on.
+func (r *reading) open(nodes []compact.Node) (out []compact.Node) {
+	for _, n := range nodes {
+		if _, closed := r.closed[n]; !closed {
+			r.closed[n] = struct{}{}
 			out = append(out, n)
 		}
 	}
-	return s.sorted(out)
+	r.show()
+	slices.SortFunc(out, func(a, b compact.Node) int { return r.g.ID(a).Compare(r.g.ID(b)) })
+	return out
 }
 
-func (s *search) sorted(nodes []int32) []int32 {
-	slices.SortFunc(nodes, func(a, b int32) int { return s.nodes[a].id.Compare(s.nodes[b].id) })
-	return slices.Compact(nodes)
+// arcs reads chunk by chunk. Where there is not room for a chunk it takes as many of its nodes, in order, as fit:
+// a node is read wholly or not at all, for half a node's edges would make a hub look like none.
+func (r *reading) arcs(ctx context.Context, nodes []compact.Node, most int) (left []compact.Node, err error) {
+	defer r.show()
+	for size := chunkSize; len(nodes) > 0; {
+		chunk := nodes[:min(size, len(nodes))]
+		n, err := r.chunk(ctx, chunk, most)
+		switch {
+		case errors.Is(err, limitMet(LimitEdges)) && len(chunk) == 1:
+			return nodes, nil
+		case errors.Is(err, limitMet(LimitEdges)):
+			size = len(chunk) / 2
+		case err != nil:
+			return nodes, err
+		default:
+			nodes, most = nodes[len(chunk):], most-n
+		}
+	}
+	return nil, nil
 }
 
-// query is one call of Adjacency.Edges.
+// chunk reads the edges at nodes, and gives their number, each counted at each of the nodes. Of more than most it
+// keeps none.
+func (r *reading) chunk(ctx context.Context, nodes []compact.Node, most int) (int, error) {
+	found := map[graph.EdgeKey]graph.Edge{}
+	bound := &bound{at: map[sight]struct{}{}, most: most}
+	for _, q := range r.queries(nodes) {
+		if err := r.read(ctx, q, found, bound); err != nil {
+			return 0, err
+		}
+	}
+	r.keep(found)
+	return len(bound.at), nil
+}
+
+// keep takes in what was read. Stores tell of an edge the same at either end.
+func (r *reading) keep(found map[graph.EdgeKey]graph.Edge) {
+	for k, e := range found {
+		if _, twice := r.there[k]; !twice {
+			r.there[k] = struct{}{}
+			r.b.Insert(e, r.b.Node(e.From), r.b.Node(e.To))
+		}
+	}
+}
+
+// query is one call of Reader.Edges.
 type query struct {
-	nodes     []int32
+	nodes     []compact.Node
 	direction graph.Direction
 	kinds     []graph.EdgeKind
 }
 
-func sameQueries(nodes []int32) []query {
-	return []query{{nodes, graph.Both, []graph.EdgeKind{graph.EdgePossiblySame}}}
-}
-
-// hopQueries asks, in each direction, together for those nodes that have the same kinds of edges to walk.
-func (s *search) hopQueries(nodes []int32) []query {
+// queries asks, in each direction, together for those nodes that have the same kinds of edges to read.
+func (r *reading) queries(nodes []compact.Node) []query {
 	var out []query
 	for _, d := range []graph.Direction{graph.Out, graph.In} {
 		first := len(out)
 		for rest := nodes; len(rest) > 0; {
-			run := s.runOfKind(rest)
-			kinds := s.kindsAt(s.nodes[run[0]].id.Kind(), d == graph.In)
+			run := r.runOfKind(rest)
+			kinds := r.ways.readKinds(r.g.Mark(run[0]).Kind(), d == graph.In)
 			i := slices.IndexFunc(out[first:], func(q query) bool { return slices.Equal(q.kinds, kinds) })
 			if i < 0 {
 				i, out = len(out)-first, append(out, query{nil, d, kinds})
@@ -82,138 +196,67 @@ func (s *search) hopQueries(nodes []int32) []query {
 }
 
 // runOfKind cuts from nodes in order those of the first one's kind.
-func (s *search) runOfKind(nodes []int32) []int32 {
-	kind := s.nodes[nodes[0]].id.Kind()
-	if n := slices.IndexFunc(nodes, func(n int32) bool { return s.nodes[n].id.Kind() != kind }); n > 0 {
+func (r *reading) runOfKind(nodes []compact.Node) []compact.Node {
+	kind := r.g.Mark(nodes[0]).Kind()
+	if n := slices.IndexFunc(nodes, func(n compact.Node) bool { return r.g.Mark(n).Kind() != kind }); n > 0 {
 		return nodes[:n]
 	}
 	return nodes
 }
 
-// kindsAt are the edge kinds to read at nodes of a kind: those asked for, and where hubs matter those that
-// make one, so that a question about few kinds sees the same hubs.
-func (s *search) kindsAt(near graph.Kind, backward bool) []graph.EdgeKind {
-	var kinds []graph.EdgeKind
-	for _, r := range walkTable {
-		m, ok := moveAt(r.Kind, backward, near)
-		if ok && r.Kind != graph.EdgePossiblySame && (allows(s.q.EdgeKinds, r.Kind) || m.Shared && !s.q.ThroughHubs) {
-			kinds = append(kinds, r.Kind)
-		}
-	}
-	return kinds
+// bound counts edges as seen from one end; a store may yield one twice.
+type bound struct {
+	at   map[sight]struct{}
+	most int
 }
 
-// loadChunks reads chunk by chunk. Where the budget does not hold a chunk it takes as many of its nodes, in
-// order, as fit, then returns LimitEdges: a node is read wholly or not at all, for half a node's edges would
-// make a hub look like none.
-func (s *search) loadChunks(nodes []int32, ask func([]int32) []query, commit func(*node, []arc)) error {
-	for chunk := range slices.Chunk(nodes, chunkSize) {
-		err := s.loadChunk(chunk, ask, commit)
-		if errors.Is(err, limitMet(LimitEdges)) && len(chunk) > 1 {
-			half := len(chunk) / 2
-			if err = s.loadChunks(chunk[:half], ask, commit); err == nil {
-				err = s.loadChunks(chunk[half:], ask, commit)
+type sight struct {
+	graph.EdgeKey
+	backward bool
+}
+
+// noBound is for possiblySameAs, of which there is less than of nodes.
+var noBound *bound
+
+func (b *bound) take(k graph.EdgeKey, backward bool) error {
+	if b == nil {
+		return nil
+	}
+	if b.at[sight{k, backward}] = struct{}{}; len(b.at) > b.most {
+		return limitMet(LimitEdges)
+	}
+	return nil
+}
+
+func (r *reading) read(ctx context.Context, q query, found map[graph.EdgeKey]graph.Edge, b *bound) error {
+	for chunk := range slices.Chunk(q.nodes, chunkSize) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		asked := make(map[graph.ID]struct{}, len(chunk))
+		ask := graph.EdgeQuery{Direction: q.direction, Kinds: q.kinds, AsOf: r.asOf}
+		for _, n := range chunk {
+			ask.Nodes = append(ask.Nodes, r.g.ID(n))
+			asked[r.g.ID(n)] = struct{}{}
+		}
+		for e, err := range r.reader.Edges(ctx, r.view, ask) {
+			if err != nil {
+				return err
+			}
+			k := graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}
+			found[k] = e
+			_, out := asked[e.From]
+			_, in := asked[e.To]
+			if out && q.direction&graph.Out != 0 {
+				err = b.take(k, false)
+			}
+			if in && q.direction&graph.In != 0 && err == nil {
+				err = b.take(k, true)
+			}
+			if err != nil {
+				return err
 			}
 		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
-}
-
-func (s *search) loadChunk(nodes []int32, ask func([]int32) []query, commit func(*node, []arc)) error {
-	r := reading{s: s, arcs: map[int32][]arc{}, seen: map[sight]struct{}{}}
-	for _, q := range ask(nodes) {
-		if err := r.read(q); err != nil {
-			return err
-		}
-	}
-	s.edges += len(r.seen)
-	for _, n := range nodes {
-		arcs := r.arcs[n]
-		slices.SortFunc(arcs, s.compareArcs)
-		commit(&s.nodes[n], arcs)
-	}
-	return nil
-}
-
-func (s *search) compareArcs(a, b arc) int {
-	if c := s.nodes[a.far].id.Compare(s.nodes[b.far].id); c != 0 {
-		return c
-	}
-	return compareMoves(a, b)
-}
-
-func commitSame(n *node, same []arc) { n.same, n.sameLoaded = same, true }
-
-// commitArcs keeps a node's moves and judges once whether it is a hub.
-func (s *search) commitArcs(n *node, arcs []arc) {
-	n.arcs, n.arcsLoaded = arcs, true
-	last := int32(-1)
-	for _, a := range arcs { // in order of the far end
-		if a.shared && a.far != last {
-			n.degree, last = n.degree+1, a.far
-		}
-	}
-	n.hub = !s.q.ThroughHubs && n.degree > s.q.HubDegree
-}
-
-// reading gathers the moves of one chunk.
-type reading struct {
-	s    *search
-	arcs map[int32][]arc
-	seen map[sight]struct{}
-}
-
-// sight is an edge as seen from one end; an adjacency may yield it twice.
-type sight struct {
-	near     int32
-	kind     graph.EdgeKind
-	backward bool
-	far      graph.ID
-}
-
-func (r reading) read(q query) error {
-	if err := r.s.ctx.Err(); err != nil {
-		return r.s.failed(err)
-	}
-	asked := make(map[graph.ID]int32, len(q.nodes))
-	ids := make([]graph.ID, len(q.nodes))
-	for i, n := range q.nodes {
-		ids[i] = r.s.nodes[n].id
-		asked[ids[i]] = n
-	}
-	ask := graph.EdgeQuery{Nodes: ids, Direction: q.direction, Kinds: q.kinds, AsOf: r.s.q.AsOf}
-	for e, err := range r.s.adj.Edges(r.s.ctx, ask) {
-		if err != nil {
-			return r.s.failed(err)
-		}
-		if near, ok := asked[e.From]; ok && q.direction&graph.Out != 0 {
-			r.take(e, near, e.To, false)
-		}
-		if near, ok := asked[e.To]; ok && q.direction&graph.In != 0 {
-			r.take(e, near, e.From, true)
-		}
-		if r.s.edges+len(r.seen) > r.s.q.Budget.Edges {
-			return limitMet(LimitEdges)
-		}
-	}
-	return r.s.failed(nil)
-}
-
-// take keeps the edge as a move where the table has one.
-func (r reading) take(e graph.Edge, near int32, far graph.ID, backward bool) {
-	if e.From == e.To {
-		return
-	}
-	key := sight{near, e.Kind, backward, far}
-	if _, twice := r.seen[key]; twice {
-		return
-	}
-	r.seen[key] = struct{}{}
-	m, ok := moveAt(e.Kind, backward, r.s.nodes[near].id.Kind())
-	if ok && allows(m.Far, far.Kind()) {
-		r.arcs[near] = append(r.arcs[near], arc{e, r.s.intern(far), backward, m.Shared})
-	}
 }

@@ -2,7 +2,7 @@ package traverse_test
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"iter"
 	"testing"
 
@@ -10,11 +10,9 @@ import (
 	"github.com/clew-security/clew/graph/traverse"
 )
 
-// store is the part of a Reader that traversal uses, over a list of edges; other calls panic.
+// store counts what a Reader is asked.
 type store struct {
-	graph.Reader
-	m                    *memory
-	entities             map[graph.ID]graph.Entity
+	*memory
 	edgeCalls, nodeCalls int
 	widest               int
 	views                map[graph.View]bool
@@ -25,24 +23,19 @@ func (s *store) Entities(ctx context.Context, v graph.View, q graph.EntityQuery)
 	s.nodeCalls++
 	s.views[v] = true
 	s.widest = max(s.widest, len(q.IDs))
-	ids, err := s.m.Resolve(ctx, q.IDs)
-	out := make([]graph.Entity, len(ids))
-	for i, id := range ids {
-		out[i] = s.entities[id]
-		out[i].ID = id
-	}
-	return out, err
+	return s.memory.Entities(ctx, v, q)
 }
 
 func (s *store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	s.edgeCalls++
 	s.views[v] = true
 	s.asOf[q.AsOf.String()] = true
-	return s.m.Edges(ctx, q)
+	s.widest = max(s.widest, len(q.Nodes))
+	return s.memory.Edges(ctx, v, q)
 }
 
 func newStore(edges ...graph.Edge) *store {
-	return &store{m: newMemory(edges...), entities: map[graph.ID]graph.Entity{}, views: map[graph.View]bool{}, asOf: map[string]bool{}}
+	return &store{memory: newMemory(edges...), views: map[graph.View]bool{}, asOf: map[string]bool{}}
 }
 
 func TestTheReaderIsAskedInBulkByLevelAndNotByNode(t *testing.T) {
@@ -53,27 +46,23 @@ func TestTheReaderIsAskedInBulkByLevelAndNotByNode(t *testing.T) {
 		edges = append(edges, edge(graph.EdgeAdminOf, x, device(named("d", i)), 1, 1))
 	}
 	s := newStore(edges...)
-	adj := traverse.OverReader(s, graph.View{Tenant: "t"})
-	a := ask(t, adj, traverse.Question{Sources: []graph.ID{x}, AsOf: at(30)})
-	if a.Score != wide || a.Completeness.Edges != wide {
+	a, err := blast(t.Context(), traverse.Stored(s, graph.View{Tenant: "t"}), traverse.Question{Sources: []graph.ID{x}, AsOf: at(30)})
+	if err != nil || a.Score != wide || a.Completeness.Edges != wide {
 		t.Fatalf("score %d, %+v", a.Score, a.Completeness)
 	}
 	// The source: doubles, out, in. The devices: three chunks of each. Entities: the source, two pages.
-	if want := 3 + 3*3 + 1 + 2; adj.Calls() != want || s.edgeCalls+s.nodeCalls != want || s.widest > graph.MaxPage {
-		t.Errorf("%d calls (%d edges, %d entities), want %d", adj.Calls(), s.edgeCalls, s.nodeCalls, want)
+	if want := 3 + 3*3 + 1 + 2; s.edgeCalls+s.nodeCalls != want || s.widest > graph.MaxPage {
+		t.Errorf("%d edges, %d entities, want %d", s.edgeCalls, s.nodeCalls, want)
 	}
 	if len(s.views) != 1 || !s.views[graph.View{Tenant: "t"}] || len(s.asOf) != 1 || !s.asOf[at(30).String()] {
 		t.Errorf("views %v, as of %v", s.views, s.asOf)
 	}
 }
 
-func TestTheReaderGivesNamesAndCriticality(t *testing.T) {
-	s := newStore(edge(graph.EdgeAdminOf, identity("x"), device("dc"), 1, 1))
-	s.entities[device("dc")] = graph.Entity{Facts: graph.Facts{Properties: map[string]graph.Property{
-		"deviceDnsName": {Value: json.RawMessage(`"dc01.example.com"`)}, "criticality": {Value: json.RawMessage(`0`)}}}}
-	a := ask(t, traverse.OverReader(s, graph.View{}), traverse.Question{Sources: []graph.ID{identity("x")}})
-	d := target(t, a, device("dc"))
-	if d.Name != "dc01.example.com" || d.Criticality != traverse.CriticalityVeryHigh || a.WeightedScore != 8 {
-		t.Errorf("%+v, weighted %d", d, a.WeightedScore)
+func TestAGraphInMemoryIsAsOfNow(t *testing.T) {
+	m := newMemory(edge(graph.EdgeAdminOf, identity("x"), device("d"), 1, 1))
+	q := traverse.Question{Sources: []graph.ID{identity("x")}, AsOf: at(30)}
+	if _, err := traverse.BlastRadius(t.Context(), m.held(), q); !errors.Is(err, graph.ErrInvalid) {
+		t.Error(err)
 	}
 }

@@ -4,264 +4,459 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 )
 
-// search is one run. Nodes are interned: an int32 is an index into nodes, and for labels into labels.
+// search is one run.
 //
 // A label says that a node is held at hops since an instant. Waiting is free and a later arrival never helps
 // (graph.Edge.Arrive), so of the labels of a node only those are kept that arrive earlier than all with fewer
 // hops. The search goes hop by hop; a node is in a hop's frontier if it got a label there, for the second or
-// third time too.
+// third time too. By which way a label came is not kept: routes find it again for what is shown.
 type search struct {
-	ctx    context.Context
-	adj    Adjacency
-	q      Question
-	nodes  []node
-	index  map[graph.ID]int32
-	labels []label
-	// reached are the nodes with a label, in the order in which they got their first.
-	reached []int32
-	// edges read so far.
-	edges int
+	*scratch
+	ctx  context.Context
+	src  source
+	g    *compact.Graph
+	q    Question
+	ways *ways
+	life compact.Instant // how long credentials live
+	// targets are the kinds that count.
+	targets kinds
+	// sources are so many of the first labels.
+	sources int
+	// reached counts the nodes with a label, edges those that were read.
+	reached, edges int
+	// hubs that were not walked through, and their degree.
+	hubs map[compact.Node]int
+	// left are the nodes of the last hop from which no edge was walked, for the budget of edges; in order of id.
+	left []compact.Node
+	// strides counts arcs until the context is asked.
+	strides int
 }
 
-type node struct {
-	id graph.ID
-	// labels by rising hops and falling arrival.
-	labels []int32
-	// same and arcs are the loaded moves at zero hops and at one, in order.
-	same, arcs             []arc
-	sameLoaded, arcsLoaded bool
-	// degree is the number of distinct nodes that shared moves lead to.
-	degree int
-	hub    bool
+// stride is how many arcs are looked at between two looks at the context: well under a millisecond.
+const stride = 1 << 15
+
+func newSearch(ctx context.Context, src source, q Question, w *ways) *search {
+	s := &search{scratch: newScratch(), ctx: ctx, src: src, q: q, ways: w, life: compact.Instant(q.CredentialLife.Microseconds()), targets: kindsOf(q.TargetKinds)}
+	s.look()
+	return s
 }
 
-// arc is one move from a node.
-type arc struct {
-	edge     graph.Edge
-	far      int32
-	backward bool
-	shared   bool
+// look takes the graph as it is by now.
+func (s *search) look() {
+	s.g = s.src.graph()
+	s.fit(s.g.Numbers(), s.timed())
 }
 
-type label struct {
-	node int32
-	hops int
-	at   time.Time
-	// prev is the label it was made from, noLabel for a source's; arc the move between them.
-	prev int32
-	arc  arc
-}
+func (s *search) timed() bool { return !s.q.Timeless }
 
-const noLabel = -1
-
-func newSearch(ctx context.Context, adj Adjacency, q Question) *search {
-	return &search{ctx: ctx, adj: adj, q: q, index: map[graph.ID]int32{}}
-}
-
-// run searches hop by hop. It returns a limitMet where it had to stop short.
+// run searches and closes the list of labels. It returns a limitMet where it had to stop short.
 func (s *search) run() error {
-	first, err := s.sources()
-	if err != nil {
+	err := s.failed(s.hops())
+	if n := len(s.starts); n == 0 || s.starts[n-1] != len(s.nodes) {
+		s.starts = append(s.starts, len(s.nodes))
+	}
+	return err
+}
+
+func (s *search) hops() error {
+	if err := s.begin(); err != nil {
 		return err
 	}
 	for hop := 0; ; hop++ {
-		frontier, err := s.admit(first)
-		if err != nil {
-			return err
-		}
-		if frontier, err = s.closeSame(frontier); err != nil || hop == s.q.MaxHops || len(frontier) == 0 {
-			return err
-		}
-		stop := s.loadArcs(frontier)
-		if stop != nil && !errors.Is(stop, limitMet(LimitEdges)) {
+		stop := s.closeSame(s.starts[hop])
+		s.starts = append(s.starts, len(s.nodes))
+		if stop != nil || hop == s.q.MaxHops || s.starts[hop] == s.starts[hop+1] {
 			return stop
 		}
-		first = s.relax(frontier)
-		if stop != nil { // what was loaded still counts
-			_, err := s.admit(first)
-			return cmp.Or(err, stop)
+		if err := s.expand(hop); err != nil {
+			return err
 		}
 	}
 }
 
-// sources resolves the question's sources and labels them.
-func (s *search) sources() ([]label, error) {
-	ids, err := s.adj.Resolve(s.ctx, s.q.Sources)
+// begin labels the sources.
+func (s *search) begin() error {
+	sources, err := s.src.resolve(s.ctx, s.q.Sources)
 	if err != nil {
-		return nil, s.failed(err)
+		return err
 	}
-	if len(ids) != len(s.q.Sources) {
-		return nil, fmt.Errorf("traverse: adjacency resolved %d of %d ids", len(ids), len(s.q.Sources))
-	}
-	var out []label
-	for i, id := range ids {
-		if id.IsZero() {
-			return nil, fmt.Errorf("%w: source %s", graph.ErrNotFound, s.q.Sources[i])
-		}
-		if _, twice := s.index[id]; !twice {
-			out = append(out, label{node: s.intern(id), at: s.q.Start, prev: noLabel})
+	s.look()
+	s.starts = append(s.starts, 0)
+	for _, n := range sources {
+		if !s.has(n) {
+			s.put(n, compact.InstantOf(s.q.Start))
 		}
 	}
-	return out, nil
+	err = s.trim(0)
+	s.sources = len(s.nodes)
+	return err
 }
 
-func (s *search) intern(id graph.ID) int32 {
-	n, ok := s.index[id]
-	if !ok {
-		n = int32(len(s.nodes))
-		s.index[id] = n
-		s.nodes = append(s.nodes, node{id: id})
+// has reports whether the node is held.
+func (s *search) has(n compact.Node) bool {
+	if s.timed() {
+		return s.holds[n].last != 0
 	}
-	return n
+	return s.levels[n] != 0
 }
 
-// admit gives nodes their new labels, earliest first, and returns these in order. It returns LimitNodes
-// where nodes had to be left out.
-func (s *search) admit(fresh []label) (frontier []int32, err error) {
-	slices.SortFunc(fresh, s.compare)
-	for _, l := range fresh {
-		if !s.room(l.node) {
-			err = limitMet(LimitNodes)
-			continue
+// better reports whether an arrival at the node would be earlier than all it has.
+func (s *search) better(n compact.Node, at compact.Instant) bool {
+	if !s.timed() {
+		return s.levels[n] == 0
+	}
+	h := &s.holds[n]
+	return h.last == 0 || at < h.at
+}
+
+// put gives a node a label of the present hop; one of the same hop is changed.
+func (s *search) put(n compact.Node, at compact.Instant) {
+	if !s.timed() {
+		s.levels[n] = uint8(len(s.starts))
+		s.nodes = append(s.nodes, n)
+		s.reached++
+		return
+	}
+	h := &s.holds[n]
+	h.at = at
+	if int(h.last) > s.starts[len(s.starts)-1] {
+		s.ats[h.last-1] = at
+		return
+	}
+	if h.last == 0 {
+		s.reached++
+	}
+	s.nodes, s.ats, s.befores = append(s.nodes, n), append(s.ats, at), append(s.befores, h.last)
+	h.last = uint32(len(s.nodes))
+}
+
+// takeBack takes the label back that was given last.
+func (s *search) takeBack() {
+	i := len(s.nodes) - 1
+	n := s.nodes[i]
+	s.nodes = s.nodes[:i]
+	if !s.timed() {
+		s.levels[n] = 0
+		s.reached--
+		return
+	}
+	before := s.befores[i]
+	s.ats, s.befores = s.ats[:i], s.befores[:i]
+	if s.holds[n] = (hold{}); before == 0 {
+		s.reached--
+	} else {
+		s.holds[n] = hold{s.ats[before-1], before}
+	}
+}
+
+// at is a label's arrival.
+func (s *search) at(label int) compact.Instant {
+	if !s.timed() {
+		return compact.None
+	}
+	return s.ats[label]
+}
+
+// first reports whether it is its node's label of the fewest hops.
+func (s *search) first(label int) bool { return !s.timed() || s.befores[label] == 0 }
+
+// trim leaves out nodes of the labels from one on where there are more than the budget allows: those that come
+// last by arrival and id. It returns LimitNodes then.
+func (s *search) trim(from int) error {
+	if s.reached <= s.q.Budget.Nodes {
+		return nil
+	}
+	order := s.ordered(from)
+	type given struct {
+		n  compact.Node
+		at compact.Instant
+	}
+	all := make([]given, len(order))
+	for i, l := range order {
+		all[i] = given{s.nodes[l], s.at(l)}
+	}
+	for len(s.nodes) > from {
+		s.takeBack()
+	}
+	for _, x := range all {
+		if s.has(x.n) || s.reached < s.q.Budget.Nodes {
+			s.put(x.n, x.at)
 		}
-		frontier = append(frontier, s.put(l))
 	}
-	return frontier, err
+	return limitMet(LimitNodes)
 }
 
-// room reports whether the budget lets the node be reached.
-func (s *search) room(n int32) bool {
-	return len(s.nodes[n].labels) > 0 || len(s.reached) < s.q.Budget.Nodes
+// ordered are the labels from one on by arrival and id.
+func (s *search) ordered(from int) []int {
+	order := make([]int, len(s.nodes)-from)
+	for i := range order {
+		order[i] = from + i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(s.at(a), s.at(b)), s.g.ID(s.nodes[a]).Compare(s.g.ID(s.nodes[b])))
+	})
+	return order
 }
 
-// put gives a node a label; one of the same hop is replaced.
-func (s *search) put(l label) int32 {
-	i, n := int32(len(s.labels)), &s.nodes[l.node]
-	s.labels = append(s.labels, l)
-	if len(n.labels) == 0 {
-		s.reached = append(s.reached, l.node)
+// closeSame follows possiblySameAs from the labels from one on, at no hops and no time.
+func (s *search) closeSame(from int) error {
+	if err := s.src.same(s.ctx, s.nodes[from:]); err != nil {
+		return err
 	}
-	if last := s.last(l.node); last != nil && last.hops == l.hops {
-		n.labels = n.labels[:len(n.labels)-1]
+	s.look()
+	var seeds []int
+	for l := from; l < len(s.nodes); l++ {
+		if s.g.Mark(s.nodes[l]).Same() {
+			seeds = append(seeds, l)
+		}
 	}
-	n.labels = append(n.labels, i)
-	return i
+	if seeds == nil {
+		return nil
+	}
+	return s.spread(seeds)
 }
 
-// last is the node's label of the most hops, so the earliest; nil where it has none.
-func (s *search) last(n int32) *label {
-	if ls := s.nodes[n].labels; len(ls) > 0 {
-		return &s.labels[ls[len(ls)-1]]
+// spread gives all that is the same as a seed's node the seed's arrival, from the earliest seed on.
+func (s *search) spread(seeds []int) error {
+	slices.SortFunc(seeds, func(a, b int) int {
+		return cmp.Or(cmp.Compare(s.at(a), s.at(b)), s.g.ID(s.nodes[a]).Compare(s.g.ID(s.nodes[b])))
+	})
+	var stop error
+	for _, seed := range seeds {
+		at, queue := s.at(seed), []compact.Node{s.nodes[seed]} // an earlier seed may have changed its arrival
+		for i := 0; i < len(queue); i++ {
+			for _, far := range s.sameAs(queue[i]) {
+				switch {
+				case !s.better(far, at):
+				case !s.has(far) && s.reached >= s.q.Budget.Nodes:
+					stop = limitMet(LimitNodes)
+				default:
+					s.put(far, at)
+					queue = append(queue, far)
+				}
+			}
+		}
+	}
+	return stop
+}
+
+// sameAs are the other ends of possiblySameAs at a node, in order of id.
+func (s *search) sameAs(n compact.Node) (out []compact.Node) {
+	if !s.g.Mark(n).Same() {
+		return nil
+	}
+	for _, a := range s.g.Arcs(n) {
+		if a.Kind() == graph.EdgePossiblySame && a.Far() != n {
+			out = append(out, a.Far())
+		}
+	}
+	s.sort(out)
+	return slices.Compact(out)
+}
+
+// sort orders nodes by id.
+func (s *search) sort(nodes []compact.Node) {
+	slices.SortFunc(nodes, func(a, b compact.Node) int { return s.g.ID(a).Compare(s.g.ID(b)) })
+}
+
+// expand walks from all labels of a hop, or from those for which the budget of edges is enough.
+func (s *search) expand(hop int) error {
+	if err := s.provide(hop); err != nil {
+		return err
+	}
+	begun, edges := len(s.nodes), s.edges
+	err := s.relax(hop)
+	if errors.Is(err, limitMet(LimitEdges)) {
+		for len(s.nodes) > begun {
+			s.takeBack()
+		}
+		s.edges = edges
+		s.leave(hop)
+		err = s.relax(hop)
+	}
+	if err == nil {
+		err = s.trim(begun)
+	}
+	if err == nil && len(s.left) > 0 {
+		err = limitMet(LimitEdges)
+	}
+	if limit, _ := limitOf(err); limit == LimitNodes || limit == LimitEdges { // what was found is closed all the same
+		if _, failed := limitOf(s.closeSame(begun)); failed != nil {
+			return failed
+		}
+	}
+	return err
+}
+
+// provide has the source bring the edges at a hop's nodes.
+func (s *search) provide(hop int) error {
+	if _, all := s.src.(whole); all {
+		return nil
+	}
+	left, err := s.src.arcs(s.ctx, s.fresh(hop), s.q.Budget.Edges-s.edges)
+	s.left = left
+	s.look()
+	return err
+}
+
+// fresh are the nodes of which the hop's is the first label, in order of id.
+func (s *search) fresh(hop int) (out []compact.Node) {
+	for l := s.starts[hop]; l < s.starts[hop+1]; l++ {
+		if s.first(l) {
+			out = append(out, s.nodes[l])
+		}
+	}
+	s.sort(out)
+	return out
+}
+
+// leave cuts off, in order of id, the nodes for which the budget of edges is not enough.
+func (s *search) leave(hop int) {
+	fresh, room := s.fresh(hop), s.q.Budget.Edges-s.edges
+	for i, n := range fresh {
+		if room -= s.ways.count(s.g.Mark(n), s.g.Arcs(n)); room < 0 {
+			s.left = fresh[i:]
+			break
+		}
+	}
+	for _, n := range s.left { // not judged then
+		delete(s.hubs, n)
+	}
+}
+
+// isLeft reports whether no edge was walked from the node at the last hop.
+func (s *search) isLeft(n compact.Node) bool {
+	if len(s.left) == 0 {
+		return false
+	}
+	_, found := slices.BinarySearchFunc(s.left, s.g.ID(n), func(n compact.Node, id graph.ID) int { return s.g.ID(n).Compare(id) })
+	return found
+}
+
+// relax gives labels of one hop more to all that the hop's labels lead to earlier than before. It returns
+// LimitEdges as soon as the budget is not enough.
+func (s *search) relax(hop int) error {
+	for l := s.starts[hop]; l < s.starts[hop+1]; l++ {
+		n := s.nodes[l]
+		arcs, mark := s.g.Arcs(n), s.g.Mark(n)
+		if s.strides += len(arcs) + 1; s.strides > stride {
+			s.strides = 0
+			if err := s.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		if s.first(l) {
+			if s.isLeft(n) {
+				continue
+			}
+			if s.edges += s.ways.count(mark, arcs); s.edges > s.q.Budget.Edges {
+				return limitMet(LimitEdges)
+			}
+		}
+		row := s.rowOf(n, mark, arcs, hop)
+		if s.timed() {
+			s.relaxTimed(row, arcs, s.ats[l])
+		} else {
+			s.relaxAll(row, arcs)
+		}
 	}
 	return nil
 }
 
-// better reports whether an arrival at the node would be earlier than all it has.
-func (s *search) better(n int32, at time.Time) bool {
-	last := s.last(n)
-	return last == nil || at.Before(last.at)
+// rowOf is how the node's arcs are walked. A hub is judged once.
+func (s *search) rowOf(n compact.Node, mark compact.Mark, arcs []compact.Arc, hop int) *row {
+	if hop > 0 && !s.q.ThroughHubs && len(arcs) > s.q.HubDegree && s.isHub(n, mark, arcs) {
+		return &s.ways.pastHub[mark.Kind()]
+	}
+	return &s.ways.walk[mark.Kind()]
 }
 
-// closeSame follows possiblySameAs from the frontier at no hops and no time, and returns the frontier with
-// what that adds, in order.
-func (s *search) closeSame(frontier []int32) ([]int32, error) {
-	stop := s.loadSame(frontier)
-	var closed []int32
-	for _, seed := range frontier {
-		more, err := s.spread(seed)
-		closed, stop = append(closed, more...), cmp.Or(stop, err)
+func (s *search) isHub(n compact.Node, mark compact.Mark, arcs []compact.Arc) bool {
+	if _, hub := s.hubs[n]; hub {
+		return true
 	}
-	slices.SortFunc(closed, func(a, b int32) int { return s.compare(s.labels[a], s.labels[b]) })
-	return closed, stop
-}
-
-// spread gives all that is the same as the seed's node the seed's arrival, and returns the labels, the
-// seed's first. Seeds come earliest first, so a seed that an earlier one has reached is void.
-func (s *search) spread(seed int32) ([]int32, error) {
-	if current := s.nodes[s.labels[seed].node].labels; current[len(current)-1] != seed {
-		return nil, nil
-	}
-	queue, stop := []int32{seed}, error(nil)
-	for i := 0; i < len(queue); i++ {
-		l := s.labels[queue[i]]
-		for _, a := range s.nodes[l.node].same {
-			switch {
-			case !s.better(a.far, l.at):
-			case !s.room(a.far):
-				stop = limitMet(LimitNodes)
-			default:
-				queue = append(queue, s.put(label{a.far, l.hops, l.at, queue[i], a}))
-			}
+	shared, degree := &s.ways.shared[mark.Kind()], 0
+	s.mark(s.g.Numbers())
+	for _, a := range arcs {
+		far := a.Far()
+		if allowed := shared[a.Move()]; allowed != 0 && far != n && s.allows(allowed, far) && !s.marked(far) {
+			degree++
 		}
 	}
-	return queue, stop
+	if degree <= s.q.HubDegree {
+		return false
+	}
+	if s.hubs == nil {
+		s.hubs = map[compact.Node]int{}
+	}
+	s.hubs[n] = degree
+	return true
 }
 
-// relax returns, for each node that the frontier leads to earlier than before, its best new label.
-func (s *search) relax(frontier []int32) []label {
-	var fresh []label
-	at := map[int32]int{}
-	for _, i := range frontier {
-		l := s.labels[i]
-		for _, a := range s.nodes[l.node].arcs {
-			arrival, ok := s.usable(l, a)
-			if !ok || !s.better(a.far, arrival) {
-				continue
-			}
-			n := label{a.far, l.hops + 1, arrival, i, a}
-			if j, seen := at[a.far]; !seen {
-				at[a.far] = len(fresh)
-				fresh = append(fresh, n)
-			} else if s.compare(n, fresh[j]) < 0 {
-				fresh[j] = n
-			}
+func (s *search) allows(allowed kinds, far compact.Node) bool {
+	return allowed == anyKind || allowed>>s.g.Mark(far).Kind()&1 != 0
+}
+
+func (s *search) relaxTimed(row *row, arcs []compact.Arc, at compact.Instant) {
+	for _, a := range arcs {
+		allowed := row[a.Move()]
+		if allowed == 0 {
+			continue
+		}
+		far := a.Far()
+		if h := &s.holds[far]; h.last != 0 && h.at <= at { // no edge arrives before at
+			continue
+		}
+		if !s.allows(allowed, far) {
+			continue
+		}
+		if arrival, ok := s.arrive(a, at); ok && s.better(far, arrival) {
+			s.put(far, arrival)
 		}
 	}
-	return fresh
 }
 
-// usable applies the question's edge kinds, the hub rule (sources are no hubs) and time.
-func (s *search) usable(l label, a arc) (time.Time, bool) {
-	if !allows(s.q.EdgeKinds, a.edge.Kind) || (a.shared && l.hops > 0 && s.nodes[l.node].hub) {
-		return time.Time{}, false
+func (s *search) relaxAll(row *row, arcs []compact.Arc) {
+	level := uint8(len(s.starts))
+	for _, a := range arcs {
+		far := a.Far()
+		if allowed := row[a.Move()]; allowed == 0 || s.levels[far] != 0 || !s.allows(allowed, far) {
+			continue
+		}
+		s.levels[far] = level
+		s.nodes = append(s.nodes, far)
+		s.reached++
 	}
-	return a.edge.Arrive(l.at, s.q.CredentialLife)
 }
 
-// compare orders labels of one hop by arrival and node; for one node by the id before it and the move, so
-// that a witness does not depend on the order of the adjacency.
-func (s *search) compare(a, b label) int {
-	if c := cmp.Or(a.at.Compare(b.at), s.nodes[a.node].id.Compare(s.nodes[b.node].id)); c != 0 || a.prev == noLabel {
-		return c
+// arrive is graph.Edge.Arrive.
+func (s *search) arrive(a compact.Arc, at compact.Instant) (arrival compact.Instant, ok bool) {
+	first, last, ended := s.g.Seen(a.Edge())
+	until := ended
+	switch s.ways.tense[a.Kind()] {
+	case graph.Event:
+		if last != compact.None {
+			until = last
+		}
+	case graph.Credential:
+		if last != compact.None && (ended == compact.None || last+s.life < ended) {
+			until = last + s.life
+		}
 	}
-	before := func(l label) graph.ID { return s.nodes[s.labels[l.prev].node].id }
-	return cmp.Or(before(a).Compare(before(b)), compareMoves(a.arc, b.arc))
+	return max(at, first), until == compact.None || at <= until
 }
 
-// compareMoves orders the moves between two nodes.
-func compareMoves(a, b arc) int {
-	return cmp.Or(cmp.Compare(a.edge.Kind, b.edge.Kind), compareBool(a.backward, b.backward))
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
-}
-
-// failed turns an error of the adjacency into the limit or the caller's cancellation behind it.
+// failed turns an error of the source into the limit or the caller's cancellation behind it.
 func (s *search) failed(err error) error {
+	if err == nil || errors.As(err, new(limitMet)) {
+		return err
+	}
 	switch ended := s.ctx.Err(); {
 	case errors.Is(ended, context.DeadlineExceeded):
 		return limitMet(LimitDeadline)

@@ -39,9 +39,26 @@ func (r Reach) question(sources []graph.ID, start time.Time) (traverse.Question,
 
 // BlastRadius is the type of that name.
 type BlastRadius struct {
-	traverse.Answer
+	*traverse.Answer
 	s    *Session
 	list string
+}
+
+// ground is where a question as of an instant is asked; a zero one is now.
+func (s *Session) ground(ctx context.Context, asOf time.Time) traverse.Ground {
+	if s.Ground == nil || !asOf.IsZero() {
+		return traverse.Stored(s.Reader, s.View)
+	}
+	return s.Ground(ctx, s.View)
+}
+
+// blastRadius is the answer, until the operation ends.
+func (s *Session) blastRadius(ctx context.Context, a *traverse.Answer, err error, list string) (*BlastRadius, error) {
+	if err != nil {
+		return nil, err
+	}
+	atEnd(ctx, a.Release)
+	return &BlastRadius{a, s, list}, nil
 }
 
 // Start is what a blast radius starts from: entities, or an incident.
@@ -83,11 +100,11 @@ func (i *Incident) blast(ctx context.Context, r Reach) (*BlastRadius, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := traverse.IncidentBlastRadius(ctx, i.in.Reader, i.in.View, i.Incident.ID, q)
+	answer, err := traverse.IncidentBlastRadius(ctx, i.in.Reader, i.in.View, i.Incident.ID, i.in.ground(ctx, q.AsOf), q)
 	if errors.Is(err, traverse.ErrNoAssets) {
-		answer, err = traverse.Answer{Completeness: traverse.Completeness{Complete: true}}, nil
+		answer, err = nowhere(), nil
 	}
-	return &BlastRadius{answer, i.in.Session, listName("BlastRadius.targets", i.Incident.ID, q)}, err
+	return i.in.blastRadius(ctx, answer, err, listName("BlastRadius.targets", i.Incident.ID, q))
 }
 
 func (s *Session) blast(ctx context.Context, sources []graph.ID, start time.Time, r Reach) (*BlastRadius, error) {
@@ -95,11 +112,16 @@ func (s *Session) blast(ctx context.Context, sources []graph.ID, start time.Time
 	if err != nil {
 		return nil, err
 	}
-	answer := traverse.Answer{Completeness: traverse.Completeness{Complete: true}}
+	answer := nowhere()
 	if len(sources) > 0 {
-		answer, err = traverse.BlastRadius(ctx, traverse.OverReader(s.Reader, s.View), q)
+		answer, err = traverse.BlastRadius(ctx, s.ground(ctx, q.AsOf), q)
 	}
-	return &BlastRadius{answer, s, listName("BlastRadius.targets", q)}, err
+	return s.blastRadius(ctx, answer, err, listName("BlastRadius.targets", q))
+}
+
+// nowhere is the answer where there is nothing to start from.
+func nowhere() *traverse.Answer {
+	return &traverse.Answer{Completeness: traverse.Completeness{Complete: true}}
 }
 
 // BlastRadius of the incident.
@@ -174,11 +196,23 @@ func (b *BlastRadius) Hubs(ctx context.Context) ([]BlastRadiusHub, error) {
 // targetSize is the length of a target's sort key.
 const targetSize = 1 + 8 + idSize
 
-// targetKey orders as traverse.Answer.Targets are: by hops, arrival, the unknown first, and id.
+// targetKey orders as traverse.Answer.List does: by hops, arrival, the unknown first, and id.
 func targetKey(t traverse.Target) []byte {
 	var at uint64
-	if !t.Nearest.Arrival.IsZero() {
-		at = uint64(t.Nearest.Arrival.UnixMicro()) ^ 1<<63
+	if !t.Arrival.IsZero() {
+		at = uint64(t.Arrival.UnixMicro()) ^ 1<<63
 	}
-	return append(binary.BigEndian.AppendUint64([]byte{byte(t.Nearest.Hops)}, at), t.ID[:]...)
+	return append(binary.BigEndian.AppendUint64([]byte{byte(t.Hops)}, at), t.ID[:]...)
+}
+
+// targetOf is the target with this sort key, as far as traverse.Answer.List asks; nil for none.
+func targetOf(key []byte) *traverse.Target {
+	if len(key) != targetSize {
+		return nil
+	}
+	t := traverse.Target{Hops: int(key[0]), ID: graph.ID(key[1+8:])}
+	if at := binary.BigEndian.Uint64(key[1:]); at != 0 {
+		t.Arrival = time.UnixMicro(int64(at ^ 1<<63)).UTC()
+	}
+	return &t
 }

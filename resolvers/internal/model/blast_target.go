@@ -11,9 +11,11 @@ import (
 // BlastRadiusTarget is the type of that name.
 type BlastRadiusTarget struct {
 	traverse.Target
-	Entity   Entity
-	Witness  []*WitnessStep
-	earliest []*WitnessStep
+	Entity  Entity
+	Witness []*WitnessStep
+
+	nearest  traverse.Route
+	earliest *BlastRadiusRoute
 }
 
 // BlastRadiusTargetEdge is the type of that name.
@@ -54,16 +56,22 @@ func (b *BlastRadius) Targets(ctx context.Context, first *int32, after *string) 
 	if err != nil {
 		return nil, err
 	}
-	part, more := cut(b.Answer.Targets, p, targetKey)
+	part := b.List(targetOf(p.after), p.first+1)
+	more := len(part) > p.first
+	part = part[:min(len(part), p.first)]
 	entities, err := b.s.entitiesByID(ctx, mapped(part, func(t traverse.Target) graph.ID { return t.ID }))
 	if err != nil {
 		return nil, err
 	}
 	kin := newSiblings[*WitnessStep](b.s, nil)
 	nodes := mapped(part, func(t traverse.Target) *BlastRadiusTarget {
-		return &BlastRadiusTarget{t, entities[t.ID], kinSteps(kin, t.Nearest.Steps), kinSteps(kin, t.Earliest.Steps)}
+		nearest, earliest := b.Nearest(t), b.Earliest(t)
+		return &BlastRadiusTarget{
+			t, entities[t.ID], kinSteps(kin, nearest.Steps),
+			nearest, &BlastRadiusRoute{earliest, kinSteps(kin, earliest.Steps)},
+		}
 	})
-	return &BlastRadiusTargetConnection{b.s.page(p, keysOf(part, targetKey), more, counted(len(b.Answer.Targets))), nodes}, nil
+	return &BlastRadiusTargetConnection{b.s.page(p, keysOf(part, targetKey), more, counted(b.Answer.Targets)), nodes}, nil
 }
 
 // kinSteps adds steps to siblings.
@@ -75,21 +83,19 @@ func kinSteps(kin *siblings[*WitnessStep], steps []traverse.Step) []*WitnessStep
 }
 
 // Hop is the least number of hops.
-func (t *BlastRadiusTarget) Hop() int { return t.Nearest.Hops }
+func (t *BlastRadiusTarget) Hop() int { return t.Hops }
 
 // Arrival by the witness.
-func (t *BlastRadiusTarget) Arrival() Instant { return Instant{t.Nearest.Arrival} }
+func (t *BlastRadiusTarget) Arrival() Instant { return Instant{t.Target.Arrival} }
 
 // Inferred reports whether any step of the witness was only implied.
-func (t *BlastRadiusTarget) Inferred() bool { return t.Nearest.Inferred }
+func (t *BlastRadiusTarget) Inferred() bool { return t.nearest.Inferred }
 
 // CountedAs is the target that it is counted as.
 func (t *BlastRadiusTarget) CountedAs() graph.ID { return t.SameAs }
 
 // Earliest is the way that arrives first.
-func (t *BlastRadiusTarget) Earliest() *BlastRadiusRoute {
-	return &BlastRadiusRoute{t.Target.Earliest, t.earliest}
-}
+func (t *BlastRadiusTarget) Earliest() *BlastRadiusRoute { return t.earliest }
 
 // Arrival by the route.
 func (r *BlastRadiusRoute) Arrival() Instant { return Instant{r.Route.Arrival} }

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/clew-security/clew/graph"
-	"github.com/clew-security/clew/graph/traverse"
 )
 
 // Alerts of the incident, oldest created first.
@@ -136,13 +135,15 @@ func (s *Session) nodesOfIncidents(ctx context.Context, rows []*Incident, kinds 
 // canonical maps each list of ids to the nodes they belong to, in order, each once.
 func (s *Session) canonical(ctx context.Context, raw [][]graph.ID) ([][]graph.ID, error) {
 	all := idsOf(slices.Concat(raw...), same)
-	nodes, err := traverse.OverReader(s.Reader, s.View).Resolve(ctx, all)
-	if err != nil {
-		return nil, err
-	}
-	node := map[graph.ID]graph.ID{}
-	for i, id := range all {
-		node[id] = nodes[i]
+	node := make(map[graph.ID]graph.ID, len(all))
+	for chunk := range slices.Chunk(all, graph.MaxPage) {
+		found, err := s.Reader.Entities(ctx, s.View, graph.EntityQuery{IDs: chunk})
+		if err != nil {
+			return nil, err
+		}
+		for i, e := range found {
+			node[chunk[i]] = e.ID
+		}
 	}
 	out := make([][]graph.ID, len(raw))
 	for i, ids := range raw {

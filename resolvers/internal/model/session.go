@@ -3,10 +3,12 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/traverse"
 )
 
 // Session is what the answers of one question are read through.
@@ -14,6 +16,8 @@ type Session struct {
 	Reader  graph.Reader
 	View    graph.View
 	Cursors Cursors
+	// Ground is where questions of reach as of now are asked; the Reader where nil.
+	Ground func(context.Context, graph.View) traverse.Ground
 }
 
 // siblings are rows that were read together. Whatever one of them is asked for is read for all of them at

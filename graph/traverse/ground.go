@@ -1,0 +1,87 @@
+package traverse
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
+)
+
+// Ground is where a question is asked: a tenant's graph in memory, or in a store. The answers are the same; in
+// a store it takes as many reads as the question has hops, at least.
+type Ground struct {
+	held   *compact.Graph
+	reader graph.Reader
+	view   graph.View
+}
+
+// Held is a graph in memory, as of now. A node's grade is its Criticality.
+func Held(g *compact.Graph) Ground { return Ground{held: g} }
+
+// Stored is what a store shows of the tenant in v. Each read sees a snapshot of its own: a question that runs
+// while the store is written to may see a part of a commit.
+func Stored(r graph.Reader, v graph.View) Ground { return Ground{reader: r, view: v} }
+
+// budget of a question that sets none.
+func (g Ground) budget() Budget {
+	if g.held != nil {
+		return Budget{DefaultHeldNodes, DefaultHeldEdges}
+	}
+	return Budget{DefaultNodes, DefaultEdges}
+}
+
+// source gives a search the graph that it walks on: all of it, or what it asks for.
+type source interface {
+	// graph is what there is so far. An earlier one stays good.
+	graph() *compact.Graph
+	// resolve gives the nodes of ids, which it checked; earlier ids resolve. The error wraps graph.ErrNotFound.
+	resolve(ctx context.Context, ids []graph.ID) ([]compact.Node, error)
+	// same makes sure that possiblySameAs is there at nodes, and at what they lead to by it.
+	same(ctx context.Context, nodes []compact.Node) error
+	// arcs makes sure that the edges are there that ways.read names, at as many of the nodes, in order of id, as
+	// have no more than most of them together. It returns the nodes at which they are not.
+	arcs(ctx context.Context, nodes []compact.Node, most int) (left []compact.Node, err error)
+	// grades makes sure that the criticality of nodes is there.
+	grades(ctx context.Context, nodes []compact.Node) error
+}
+
+func (g Ground) open(q Question, w *ways) (source, error) {
+	switch {
+	case g.held == nil:
+		return newReading(g.reader, g.view, q.AsOf, w), nil
+	case !q.AsOf.IsZero():
+		return nil, fmt.Errorf("%w: a graph in memory is as of now", graph.ErrInvalid)
+	}
+	return whole{g.held}, nil
+}
+
+// whole is a graph of which all is there.
+type whole struct{ g *compact.Graph }
+
+func (w whole) graph() *compact.Graph { return w.g }
+
+func (w whole) resolve(ctx context.Context, ids []graph.ID) ([]compact.Node, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	nodes := make([]compact.Node, len(ids))
+	for i, id := range ids {
+		n, ok := w.g.Find(id)
+		if !ok {
+			return nil, unknownSource(id)
+		}
+		nodes[i] = n
+	}
+	return nodes, nil
+}
+
+func unknownSource(id graph.ID) error { return fmt.Errorf("%w: source %s", graph.ErrNotFound, id) }
+
+// arcs leaves it to the search to count.
+func (whole) arcs(ctx context.Context, _ []compact.Node, _ int) ([]compact.Node, error) {
+	return nil, ctx.Err()
+}
+
+func (whole) same(ctx context.Context, _ []compact.Node) error   { return ctx.Err() }
+func (whole) grades(ctx context.Context, _ []compact.Node) error { return ctx.Err() }

@@ -1,0 +1,197 @@
+package traverse
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
+)
+
+// Route is a witness: one way that exists, the first by hops, arrival and ids.
+type Route struct {
+	Hops int
+	// Arrival is when the attacker can be there; zero is since ever, and where time is ignored.
+	Arrival time.Time
+	// Inferred is set where any step is.
+	Inferred bool
+	// Steps from a source to the target; possiblySameAs steps take no hop.
+	Steps []Step
+}
+
+// Step is one move over one edge.
+type Step struct {
+	Kind graph.EdgeKind
+	// From and To are the edge's.
+	From, To graph.ID
+	// Backward is set where it was walked from To to From.
+	Backward bool
+	// At is the arrival at the end that the step leads to.
+	At time.Time
+	// Inferred marks an edge that was only implied, and possiblySameAs.
+	Inferred bool
+	// Gap is set where the edge had to be used between two sightings, when nothing says it was there.
+	Gap bool
+	// Alerts that prove the edge.
+	Alerts []graph.ID
+}
+
+// point is a node as held at a hop: a label, found by its node.
+type point struct {
+	node compact.Node
+	hop  int
+	at   compact.Instant
+}
+
+// way leads to a point from the one before over an arc, as it lies at the node before; none leads to a source.
+type way struct {
+	prev point
+	arc  compact.Arc
+}
+
+// routes finds ways again that a search went, each once.
+type routes struct {
+	*search
+	known map[point]*way
+}
+
+// to is the route to a point.
+func (r *routes) to(p point) Route {
+	out := Route{Hops: p.hop, Arrival: p.at.Time()}
+	for w := r.way(p); w != nil; w = r.way(p) {
+		step := r.step(w, p.at)
+		out.Steps = append(out.Steps, step)
+		out.Inferred = out.Inferred || step.Inferred
+		p = w.prev
+	}
+	slices.Reverse(out.Steps)
+	return out
+}
+
+// step is the move of who held the way's near end since its arrival there, and is at the far end at this instant.
+func (r *routes) step(w *way, at compact.Instant) Step {
+	e, since := r.g.Edge(w.prev.node, w.arc), w.prev.at.Time()
+	same := e.Kind == graph.EdgePossiblySame
+	return Step{
+		Kind: e.Kind, From: e.From, To: e.To, Backward: w.arc.Backward(), At: at.Time(),
+		Inferred: e.Inferred || same,
+		Gap:      !same && r.timed() && e.Count > 1 && since.After(e.FirstSeen) && since.Before(e.LastSeen),
+		Alerts:   e.Alerts,
+	}
+}
+
+// way is how the search came to the point, nil for a source.
+func (r *routes) way(p point) *way {
+	w, known := r.known[p]
+	if !known {
+		if w = r.hopTo(p); w == nil && !r.isSource(p) {
+			w = r.sameTo(p)
+		}
+		r.known[p] = w
+	}
+	return w
+}
+
+func (r *routes) isSource(p point) bool {
+	return p.hop == 0 && slices.Contains(r.nodes[:r.sources], p.node)
+}
+
+// label is the node's label of exactly these hops, as a point.
+func (s *search) label(n compact.Node, hop int) (point, bool) {
+	if !s.timed() {
+		return point{n, hop, compact.None}, int(s.levels[n]) == hop+1
+	}
+	for l := s.holds[n].last; l != 0; l = s.befores[l-1] {
+		if i := int(l) - 1; i < s.starts[hop+1] {
+			return point{n, hop, s.ats[i]}, i >= s.starts[hop]
+		}
+	}
+	return point{}, false
+}
+
+// hopTo is the move of one hop that made the point: of those that arrive then, the first by the id before, kind and
+// direction. It is nil where none did.
+func (r *routes) hopTo(p point) *way {
+	if p.hop == 0 {
+		return nil
+	}
+	var best *way
+	for _, a := range r.g.Arcs(p.node) {
+		prev, ok := r.label(a.Far(), p.hop-1)
+		if !ok || a.Far() == p.node {
+			continue
+		}
+		w := &way{prev, a.Reverse(p.node)}
+		if at, ok := r.walks(w); ok && at == p.at && (best == nil || r.compare(w, best) < 0) {
+			best = w
+		}
+	}
+	return best
+}
+
+// walks reports whether the search walked the way, and when it arrives.
+func (r *routes) walks(w *way) (at compact.Instant, ok bool) {
+	mark := r.g.Mark(w.prev.node)
+	row := &r.ways.walk[mark.Kind()]
+	if _, hub := r.hubs[w.prev.node]; hub && w.prev.hop > 0 {
+		row = &r.ways.pastHub[mark.Kind()]
+	}
+	allowed := row[w.arc.Move()]
+	if allowed == 0 || !r.allows(allowed, w.arc.Far()) || r.isLeft(w.prev.node) {
+		return 0, false
+	}
+	if !r.timed() {
+		return compact.None, true
+	}
+	return r.arrive(w.arc, w.prev.at)
+}
+
+func (r *routes) compare(a, b *way) int {
+	return cmp.Or(r.g.ID(a.prev.node).Compare(r.g.ID(b.prev.node)), cmp.Compare(a.arc.Kind(), b.arc.Kind()),
+		compareBool(a.arc.Backward(), b.arc.Backward()))
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// sameTo is the last step of the shortest chain of possiblySameAs from a point of the same hop and arrival to which
+// a hop led, or a source; of several the first by ids, from the end.
+func (r *routes) sameTo(p point) *way {
+	next := map[compact.Node]compact.Node{} // towards p
+	for queue := []compact.Node{p.node}; len(queue) > 0; queue = queue[1:] {
+		n := queue[0]
+		if o := (point{n, p.hop, p.at}); n != p.node && (r.isSource(o) || r.hopTo(o) != nil) {
+			for next[n] != p.node {
+				n = next[n]
+			}
+			return &way{point{n, p.hop, p.at}, r.sameArc(n, p.node)}
+		}
+		for _, far := range r.sameAs(n) {
+			l, ok := r.label(far, p.hop)
+			if _, seen := next[far]; ok && !seen && far != p.node && l.at == p.at {
+				next[far] = n
+				queue = append(queue, far)
+			}
+		}
+	}
+	return nil
+}
+
+// sameArc is possiblySameAs from one node to another, forward where there are both.
+func (r *routes) sameArc(from, to compact.Node) (arc compact.Arc) {
+	found := false
+	for _, a := range r.g.Arcs(from) {
+		if a.Kind() == graph.EdgePossiblySame && a.Far() == to && (!found || !a.Backward()) {
+			arc, found = a, true
+		}
+	}
+	return arc
+}
