@@ -78,18 +78,42 @@ type Budget struct {
 // what the targets are worth. Errors: graph.ErrInvalid, graph.ErrNotFound for a source, ctx's when it was
 // cancelled, and the store's own.
 func BlastRadius(ctx context.Context, on Ground, q Question) (*Answer, error) {
+	a, err := ask(on, q)
+	if err != nil {
+		return nil, err
+	}
+	return a.answer(ctx, nil)
+}
+
+// asking is one question on its ground, for which several searches may be made: the source is theirs together.
+type asking struct {
+	q    Question
+	ways *ways
+	src  source
+}
+
+func ask(on Ground, q Question) (*asking, error) {
 	q, err := q.normal(on.budget())
 	if err != nil {
 		return nil, err
 	}
-	ways := newWays(q)
-	src, err := on.open(q, ways)
-	if err != nil {
-		return nil, err
-	}
+	a := &asking{q: q, ways: newWays(q)}
+	a.src, err = on.open(q, a.ways)
+	return a, err
+}
+
+// search makes one search where this is cut; its memory must be released.
+func (a *asking) search(ctx context.Context, cut *cuts) *search {
+	s := newSearch(ctx, a.src, a.q, a.ways)
+	s.cut = cut
+	return s
+}
+
+// answer is the answer where this is cut.
+func (a *asking) answer(ctx context.Context, cut *cuts) (*Answer, error) {
 	searching, cancel := reserve(ctx)
 	defer cancel()
-	s := newSearch(searching, src, q, ways)
+	s := a.search(searching, cut)
 	limit, err := limitOf(s.run())
 	if err != nil {
 		s.release()

@@ -26,6 +26,8 @@ type reading struct {
 	there map[graph.EdgeKey]struct{}
 	// closed are the nodes around which possiblySameAs was read.
 	closed map[compact.Node]struct{}
+	// counts are the nodes at which edges were read, and how many.
+	counts map[compact.Node]int
 }
 
 func newReading(r graph.Reader, v graph.View, asOf time.Time, w *ways) *reading {
@@ -33,6 +35,7 @@ func newReading(r graph.Reader, v graph.View, asOf time.Time, w *ways) *reading 
 	return &reading{
 		reader: r, view: v, asOf: asOf, ways: w, b: b, g: b.Graph(),
 		there: map[graph.EdgeKey]struct{}{}, closed: map[compact.Node]struct{}{},
+		counts: map[compact.Node]int{},
 	}
 }
 
@@ -129,7 +132,17 @@ func (r *reading) open(nodes []compact.Node) (out []compact.Node) {
 func (r *reading) arcs(ctx context.Context, nodes []compact.Node, most int) (left []compact.Node, err error) {
 	defer r.show()
 	for size := chunkSize; len(nodes) > 0; {
+		if n, read := r.counts[nodes[0]]; read {
+			if most -= n; most < 0 {
+				return nodes, nil
+			}
+			nodes = nodes[1:]
+			continue
+		}
 		chunk := nodes[:min(size, len(nodes))]
+		if i := slices.IndexFunc(chunk, r.wasRead); i > 0 {
+			chunk = chunk[:i]
+		}
 		n, err := r.chunk(ctx, chunk, most)
 		switch {
 		case errors.Is(err, limitMet(LimitEdges)) && len(chunk) == 1:
@@ -156,7 +169,18 @@ func (r *reading) chunk(ctx context.Context, nodes []compact.Node, most int) (in
 		}
 	}
 	r.keep(found)
+	for _, n := range nodes {
+		r.counts[n] = 0
+	}
+	for s := range bound.at {
+		r.counts[r.b.Node(s.near())]++
+	}
 	return len(bound.at), nil
+}
+
+func (r *reading) wasRead(n compact.Node) bool {
+	_, read := r.counts[n]
+	return read
 }
 
 // keep takes in what was read. Stores tell of an edge the same at either end.
@@ -213,6 +237,14 @@ type bound struct {
 type sight struct {
 	graph.EdgeKey
 	backward bool
+}
+
+// near is the end it is seen from.
+func (s sight) near() graph.ID {
+	if s.backward {
+		return s.To
+	}
+	return s.From
 }
 
 // noBound is for possiblySameAs, of which there is less than of nodes.

@@ -132,19 +132,24 @@ func (r *routes) hopTo(p point) *way {
 
 // walks reports whether the search walked the way, and when it arrives.
 func (r *routes) walks(w *way) (at compact.Instant, ok bool) {
-	mark := r.g.Mark(w.prev.node)
-	row := &r.ways.walk[mark.Kind()]
-	if _, hub := r.hubs[w.prev.node]; hub && w.prev.hop > 0 {
-		row = &r.ways.pastHub[mark.Kind()]
-	}
-	allowed := row[w.arc.Move()]
-	if allowed == 0 || !r.allows(allowed, w.arc.Far()) || r.isLeft(w.prev.node) {
+	if !r.search.walks(w.prev.node, w.arc) {
 		return 0, false
 	}
 	if !r.timed() {
 		return compact.None, true
 	}
 	return r.arrive(w.arc, w.prev.at)
+}
+
+// walks reports whether the search walks over an arc at a node that it walked from, in time or not.
+func (s *search) walks(near compact.Node, a compact.Arc) bool {
+	mark := s.g.Mark(near)
+	row := &s.ways.walk[mark.Kind()]
+	if _, hub := s.hubs[near]; hub {
+		row = &s.ways.pastHub[mark.Kind()]
+	}
+	allowed := row[a.Move()]
+	return allowed != 0 && s.allows(allowed, a.Far()) && !s.cut.cuts(near, a) && !s.isLeft(near)
 }
 
 func (r *routes) compare(a, b *way) int {
@@ -189,7 +194,7 @@ func (r *routes) sameTo(p point) *way {
 func (r *routes) sameArc(from, to compact.Node) (arc compact.Arc) {
 	found := false
 	for _, a := range r.g.Arcs(from) {
-		if a.Kind() == graph.EdgePossiblySame && a.Far() == to && (!found || !a.Backward()) {
+		if a.Kind() == graph.EdgePossiblySame && a.Far() == to && !r.cut.cuts(from, a) && (!found || !a.Backward()) {
 			arc, found = a, true
 		}
 	}

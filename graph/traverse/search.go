@@ -26,6 +26,13 @@ type search struct {
 	life compact.Instant // how long credentials live
 	// targets are the kinds that count.
 	targets kinds
+	// cut are the moves that are not there at nodes.
+	cut *cuts
+	// goal ends the search at the hop at which it is reached, where seeks says that there is one.
+	goal  compact.Node
+	seeks bool
+	// begun is how many hops were made before, so that the start may be a hub.
+	begun int
 	// sources are so many of the first labels.
 	sources int
 	// reached counts the nodes with a label, edges those that were read.
@@ -56,8 +63,14 @@ func (s *search) look() {
 func (s *search) timed() bool { return !s.q.Timeless }
 
 // run searches and closes the list of labels. It returns a limitMet where it had to stop short.
-func (s *search) run() error {
-	err := s.failed(s.hops())
+func (s *search) run() error { return s.runFrom(s.begin) }
+
+func (s *search) runFrom(begin func() error) error {
+	err := begin()
+	if err == nil {
+		err = s.hops()
+	}
+	err = s.failed(err)
 	if n := len(s.starts); n == 0 || s.starts[n-1] != len(s.nodes) {
 		s.starts = append(s.starts, len(s.nodes))
 	}
@@ -65,13 +78,10 @@ func (s *search) run() error {
 }
 
 func (s *search) hops() error {
-	if err := s.begin(); err != nil {
-		return err
-	}
 	for hop := 0; ; hop++ {
 		stop := s.closeSame(s.starts[hop])
 		s.starts = append(s.starts, len(s.nodes))
-		if stop != nil || hop == s.q.MaxHops || s.starts[hop] == s.starts[hop+1] {
+		if stop != nil || hop == s.q.MaxHops || s.starts[hop] == s.starts[hop+1] || s.seeks && s.has(s.goal) {
 			return stop
 		}
 		if err := s.expand(hop); err != nil {
@@ -86,14 +96,18 @@ func (s *search) begin() error {
 	if err != nil {
 		return err
 	}
+	return s.beginAt(sources, compact.InstantOf(s.q.Start))
+}
+
+func (s *search) beginAt(sources []compact.Node, at compact.Instant) error {
 	s.look()
 	s.starts = append(s.starts, 0)
 	for _, n := range sources {
 		if !s.has(n) {
-			s.put(n, compact.InstantOf(s.q.Start))
+			s.put(n, at)
 		}
 	}
-	err = s.trim(0)
+	err := s.trim(0)
 	s.sources = len(s.nodes)
 	return err
 }
@@ -210,6 +224,9 @@ func (s *search) closeSame(from int) error {
 		return err
 	}
 	s.look()
+	if !s.g.AnySame() {
+		return nil
+	}
 	var seeds []int
 	for l := from; l < len(s.nodes); l++ {
 		if s.g.Mark(s.nodes[l]).Same() {
@@ -252,7 +269,7 @@ func (s *search) sameAs(n compact.Node) (out []compact.Node) {
 		return nil
 	}
 	for _, a := range s.g.Arcs(n) {
-		if a.Kind() == graph.EdgePossiblySame && a.Far() != n {
+		if a.Kind() == graph.EdgePossiblySame && a.Far() != n && !s.cut.cuts(n, a) {
 			out = append(out, a.Far())
 		}
 	}
@@ -342,9 +359,13 @@ func (s *search) isLeft(n compact.Node) bool {
 // relax gives labels of one hop more to all that the hop's labels lead to earlier than before. It returns
 // LimitEdges as soon as the budget is not enough.
 func (s *search) relax(hop int) error {
+	if s.gathers(hop) {
+		return s.gather(hop)
+	}
+	var ahead window
 	for l := s.starts[hop]; l < s.starts[hop+1]; l++ {
 		n := s.nodes[l]
-		arcs, mark := s.g.Arcs(n), s.g.Mark(n)
+		arcs, mark := ahead.at(s, l, s.starts[hop+1])
 		if s.strides += len(arcs) + 1; s.strides > stride {
 			s.strides = 0
 			if err := s.ctx.Err(); err != nil {
@@ -360,6 +381,7 @@ func (s *search) relax(hop int) error {
 			}
 		}
 		row := s.rowOf(n, mark, arcs, hop)
+		arcs = s.cut.rest(n, arcs)
 		if s.timed() {
 			s.relaxTimed(row, arcs, s.ats[l])
 		} else {
@@ -369,9 +391,73 @@ func (s *search) relax(hop int) error {
 	return nil
 }
 
+// gatherPart is the part of all nodes in the frontier from which on it pays to look back from those that are not
+// reached, which stop at the first edge that leads there, instead of along all edges of the frontier
+// (direction-optimizing search: Beamer, Asanovic, Patterson, SC '12).
+const gatherPart = 16
+
+// gathers reports whether to do so: where no order matters and every edge is walked both ways, and the budget of
+// edges is enough.
+func (s *search) gathers(hop int) bool {
+	frontier := s.nodes[s.starts[hop]:s.starts[hop+1]]
+	if s.timed() || !s.q.EveryEdge || s.cut != nil || len(frontier) < s.g.Numbers()/gatherPart || len(s.left) > 0 {
+		return false
+	}
+	edges := s.edges
+	for _, n := range frontier {
+		edges += s.ways.count(s.g.Mark(n), s.g.Arcs(n))
+	}
+	if edges > s.q.Budget.Edges {
+		return false
+	}
+	s.edges = edges
+	return true
+}
+
+func (s *search) gather(hop int) error {
+	here, levels, nodes := uint8(hop+1), s.levels, s.nodes
+	row := &s.ways.walk[0] // of all kinds the same
+	for n := range compact.Node(s.g.Numbers()) {
+		if n%stride == 0 && s.ctx.Err() != nil {
+			return s.ctx.Err()
+		}
+		if levels[n] != 0 {
+			continue
+		}
+		for _, a := range s.g.Arcs(n) {
+			if levels[a.Far()] == here && row[a.Move()] != 0 {
+				levels[n] = here + 1
+				nodes = append(nodes, n)
+				break
+			}
+		}
+	}
+	s.reached += len(nodes) - len(s.nodes)
+	s.nodes = nodes
+	return nil
+}
+
+// window looks up a few labels' nodes together: each look waits for memory, and these waits need not follow one
+// another.
+type window struct {
+	from, n int
+	arcs    [16][]compact.Arc
+	marks   [16]compact.Mark
+}
+
+func (w *window) at(s *search, label, end int) ([]compact.Arc, compact.Mark) {
+	if label >= w.from+w.n {
+		w.from, w.n = label, min(len(w.arcs), end-label)
+		for i, n := range s.nodes[label : label+w.n] {
+			w.arcs[i], w.marks[i] = s.g.Arcs(n), s.g.Mark(n)
+		}
+	}
+	return w.arcs[label-w.from], w.marks[label-w.from]
+}
+
 // rowOf is how the node's arcs are walked. A hub is judged once.
 func (s *search) rowOf(n compact.Node, mark compact.Mark, arcs []compact.Arc, hop int) *row {
-	if hop > 0 && !s.q.ThroughHubs && len(arcs) > s.q.HubDegree && s.isHub(n, mark, arcs) {
+	if hop+s.begun > 0 && !s.q.ThroughHubs && len(arcs) > s.q.HubDegree && s.isHub(n, mark, arcs) {
 		return &s.ways.pastHub[mark.Kind()]
 	}
 	return &s.ways.walk[mark.Kind()]
@@ -423,33 +509,39 @@ func (s *search) relaxTimed(row *row, arcs []compact.Arc, at compact.Instant) {
 }
 
 func (s *search) relaxAll(row *row, arcs []compact.Arc) {
-	level := uint8(len(s.starts))
+	level, levels, nodes := uint8(len(s.starts)), s.levels, s.nodes
 	for _, a := range arcs {
 		far := a.Far()
-		if allowed := row[a.Move()]; allowed == 0 || s.levels[far] != 0 || !s.allows(allowed, far) {
+		if allowed := row[a.Move()]; allowed == 0 || levels[far] != 0 || !s.allows(allowed, far) {
 			continue
 		}
-		s.levels[far] = level
-		s.nodes = append(s.nodes, far)
-		s.reached++
+		levels[far] = level
+		nodes = append(nodes, far)
 	}
+	s.reached += len(nodes) - len(s.nodes)
+	s.nodes = nodes
 }
 
 // arrive is graph.Edge.Arrive.
 func (s *search) arrive(a compact.Arc, at compact.Instant) (arrival compact.Instant, ok bool) {
 	first, last, ended := s.g.Seen(a.Edge())
-	until := ended
-	switch s.ways.tense[a.Kind()] {
+	until := s.usableUntil(a.Kind(), last, ended)
+	return max(at, first), until == compact.None || at <= until
+}
+
+// usableUntil is graph.Edge.UsableUntil.
+func (s *search) usableUntil(k graph.EdgeKind, last, ended compact.Instant) compact.Instant {
+	switch s.ways.tense[k] {
 	case graph.Event:
 		if last != compact.None {
-			until = last
+			return last
 		}
 	case graph.Credential:
 		if last != compact.None && (ended == compact.None || last+s.life < ended) {
-			until = last + s.life
+			return last + s.life
 		}
 	}
-	return max(at, first), until == compact.None || at <= until
+	return ended
 }
 
 // failed turns an error of the source into the limit or the caller's cancellation behind it.

@@ -1,6 +1,8 @@
 package traverse
 
 import (
+	"sync"
+
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
 )
@@ -38,7 +40,26 @@ type ways struct {
 
 const nearKinds = 32
 
+// The ways of questions about all edge kinds.
+var (
+	usualWays   = sync.OnceValue(func() *ways { return makeWays(Question{}) })
+	throughHubs = sync.OnceValue(func() *ways { return makeWays(Question{ThroughHubs: true}) })
+	everyWay    = sync.OnceValue(func() *ways { return makeWays(Question{ThroughHubs: true, EveryEdge: true}) })
+)
+
 func newWays(q Question) *ways {
+	switch {
+	case q.EdgeKinds != nil:
+		return makeWays(q)
+	case q.EveryEdge:
+		return everyWay()
+	case q.ThroughHubs:
+		return throughHubs()
+	}
+	return usualWays()
+}
+
+func makeWays(q Question) *ways {
 	w := &ways{
 		walk: make([]row, nearKinds), pastHub: make([]row, nearKinds), shared: make([]row, nearKinds), read: make([]uint64, nearKinds),
 	}
