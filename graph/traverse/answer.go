@@ -29,12 +29,23 @@ type Answer struct {
 	Hubs         []Hub
 	Completeness Completeness
 
-	mu sync.Mutex
+	mu     sync.Mutex
+	asking *asking
 	// found is the search, for what is shown of it; nil after Release.
 	found  *search
 	routes routes
-	// counted says of targets that are the same as another as which they are counted.
-	counted map[compact.Node]compact.Node
+	// classes are those of the reached nodes that are the same as another.
+	classes map[compact.Node]*class
+}
+
+// class are reached nodes that are the same.
+type class struct {
+	all []compact.Node // in order of id
+	// targets among them, which count as the one that no other is merely the weak double of, the smallest id of
+	// such, by the greatest weight.
+	targets []compact.Node
+	chief   compact.Node
+	weight  int
 }
 
 // Target is one reachable asset.
@@ -75,7 +86,7 @@ type Completeness struct {
 }
 
 // answer puts together what the search found.
-func (s *search) answer(ctx context.Context, limit Limit) (*Answer, error) {
+func (s *search) answer(ctx context.Context, asked *asking, limit Limit) (*Answer, error) {
 	s.ctx = ctx
 	late, err := limitOf(s.failed(s.grade()))
 	if err == nil && errors.Is(ctx.Err(), context.Canceled) {
@@ -87,7 +98,7 @@ func (s *search) answer(ctx context.Context, limit Limit) (*Answer, error) {
 	}
 	limit = cmp.Or(limit, late)
 	a := &Answer{
-		Sources: s.sourceIDs(), Hubs: s.hubList(), found: s, routes: routes{s, map[point]*way{}},
+		Sources: s.sourceIDs(), Hubs: s.hubList(), asking: asked, found: s, routes: routes{s, map[point]*way{}},
 		Completeness: Completeness{limit == LimitNone, limit, s.reached, s.edges},
 	}
 	a.count()
@@ -102,7 +113,7 @@ func (s *search) grade() error {
 	var targets []compact.Node
 	for hop := 1; hop < s.hopCount(); hop++ {
 		s.each(hop, func(_ int, n compact.Node) {
-			if s.isTarget(n) {
+			if s.targets>>s.g.Mark(n).Kind()&1 != 0 {
 				targets = append(targets, n)
 			}
 		})
@@ -125,7 +136,15 @@ func (s *search) each(hop int, f func(label int, n compact.Node)) {
 	}
 }
 
-func (s *search) isTarget(n compact.Node) bool { return s.targets>>s.g.Mark(n).Kind()&1 != 0 }
+func (s *search) isTarget(n compact.Node) bool {
+	m := s.g.Mark(n)
+	return s.counts(m.Kind(), Criticality(m.Grade()))
+}
+
+// counts reports whether nodes of this kind and criticality are targets.
+func (s *search) counts(k graph.Kind, c Criticality) bool {
+	return s.targets>>k&1 != 0 && c >= s.q.Least
+}
 
 // sourceIDs falls back to what was asked where time ran out before the ids were resolved.
 func (s *search) sourceIDs() []graph.ID {
@@ -154,7 +173,7 @@ type tally [nearKinds][compact.MaxGrade + 1]int
 
 // count fills in how much was reached.
 func (a *Answer) count() {
-	s, doubles := a.found, a.doubles()
+	s, classes := a.found, a.findClasses()
 	for hop := range s.hopCount() {
 		var all tally
 		s.each(hop, func(_ int, n compact.Node) {
@@ -171,8 +190,8 @@ func (a *Answer) count() {
 		}
 		a.Hops = append(a.Hops, h)
 	}
-	for _, class := range doubles {
-		a.once(class)
+	for _, c := range classes {
+		a.once(c)
 	}
 	for len(a.Hops) > 0 && a.Hops[len(a.Hops)-1].Total == 0 {
 		a.Hops = a.Hops[:len(a.Hops)-1]
@@ -183,73 +202,72 @@ func (a *Answer) count() {
 func (a *Answer) add(h *HopCount, kind graph.Kind, c Criticality, n int) {
 	h.Total += n
 	h.ByKind[kind] += n
-	if h.Hops > 0 && a.found.targets>>kind&1 != 0 {
+	if h.Hops > 0 && a.found.counts(kind, c) {
 		a.Targets += n
 		a.Score += n
 		a.WeightedScore += n * Weight(kind, c)
 	}
 }
 
-// doubles are the reached nodes that are the same, in order of hops and id.
-func (a *Answer) doubles() (out [][]compact.Node) {
+// findClasses finds the reached nodes that are the same.
+func (a *Answer) findClasses() (out []*class) {
 	s, seen := a.found, map[compact.Node]bool{}
+	a.classes = map[compact.Node]*class{}
 	for hop := range s.hopCount() {
 		s.each(hop, func(_ int, n compact.Node) {
 			if !s.g.Mark(n).Same() || seen[n] {
 				return
 			}
-			seen[n] = true
-			class := []compact.Node{n}
-			for i := 0; i < len(class); i++ {
-				for _, far := range s.sameAs(class[i]) {
-					if !seen[far] && s.has(far) {
-						seen[far], class = true, append(class, far)
-					}
+			if c := s.classOf(n, seen); len(c.all) > 1 {
+				out = append(out, c)
+				for _, n := range c.all {
+					a.classes[n] = c
 				}
-			}
-			if len(class) > 1 {
-				s.sort(class)
-				out = append(out, class)
 			}
 		})
 	}
 	return out
 }
 
-// once takes back what was counted of a class of nodes that are the same, but for one: of all, one of the least hops;
-// of the targets the one that no other is merely the weak double of, the smallest id of such, by the greatest weight.
-func (a *Answer) once(class []compact.Node) {
+func (s *search) classOf(n compact.Node, seen map[compact.Node]bool) *class {
+	c := &class{all: []compact.Node{n}}
+	seen[n] = true
+	for i := 0; i < len(c.all); i++ {
+		for _, far := range s.sameAs(c.all[i]) {
+			if !seen[far] && s.has(far) {
+				seen[far], c.all = true, append(c.all, far)
+			}
+		}
+	}
+	s.sort(c.all)
+	for _, n := range c.all {
+		if s.hopsOf(n) > 0 && s.isTarget(n) {
+			c.targets = append(c.targets, n)
+			c.weight = max(c.weight, s.weight(n))
+			if len(c.targets) == 1 || s.weak(c.chief) && !s.weak(n) {
+				c.chief = n
+			}
+		}
+	}
+	return c
+}
+
+// once takes back what was counted of a class, but for one: of all, one of the least hops; of the targets the chief.
+func (a *Answer) once(c *class) {
 	s := a.found
-	first := slices.MinFunc(class, func(x, y compact.Node) int { return cmp.Compare(s.hopsOf(x), s.hopsOf(y)) })
-	var targets []compact.Node
-	for _, n := range class {
+	first := slices.MinFunc(c.all, func(x, y compact.Node) int { return cmp.Compare(s.hopsOf(x), s.hopsOf(y)) })
+	for _, n := range c.all {
 		if n != first {
 			a.uncount(s.hopsOf(n), s.g.Mark(n).Kind())
 		}
-		if s.hopsOf(n) > 0 && s.isTarget(n) {
-			targets = append(targets, n)
-		}
 	}
-	if len(targets) < 2 {
+	if len(c.targets) == 0 {
 		return
 	}
-	chief, weight := targets[0], 0
-	for _, n := range targets {
-		w := s.weight(n)
-		a.Score, a.WeightedScore, weight = a.Score-1, a.WeightedScore-w, max(weight, w)
-		if s.weak(chief) && !s.weak(n) { // they come in order of id
-			chief = n
-		}
+	for _, n := range c.targets {
+		a.Score, a.WeightedScore = a.Score-1, a.WeightedScore-s.weight(n)
 	}
-	a.Score, a.WeightedScore = a.Score+1, a.WeightedScore+weight
-	if a.counted == nil {
-		a.counted = map[compact.Node]compact.Node{}
-	}
-	for _, n := range targets {
-		if n != chief {
-			a.counted[n] = chief
-		}
-	}
+	a.Score, a.WeightedScore = a.Score+1, a.WeightedScore+c.weight
 }
 
 func (a *Answer) uncount(hop int, kind graph.Kind) {
@@ -353,8 +371,8 @@ func (a *Answer) target(x listed, hop int) Target {
 		ID: s.g.ID(x.node), Hops: hop, Arrival: x.at.Time(), node: x.node,
 		Criticality: Criticality(s.g.Mark(x.node).Grade()), Weight: s.weight(x.node),
 	}
-	if chief, double := a.counted[x.node]; double {
-		t.SameAs = s.g.ID(chief)
+	if c, double := a.classes[x.node]; double && c.chief != x.node {
+		t.SameAs = s.g.ID(c.chief)
 	}
 	return t
 }

@@ -43,6 +43,8 @@ type Question struct {
 	MaxHops int
 	// TargetKinds are what counts; nil means DefaultTargetKinds.
 	TargetKinds []graph.Kind
+	// Least is the least criticality of what counts; unknown means any.
+	Least Criticality
 	// EdgeKinds limits the walk; nil means all that are walked. possiblySameAs is identity and always followed.
 	EdgeKinds []graph.EdgeKind
 	// ThroughHubs walks through hubs as through anything else.
@@ -119,7 +121,7 @@ func (a *asking) answer(ctx context.Context, cut *cuts) (*Answer, error) {
 		s.release()
 		return nil, err
 	}
-	return s.answer(ctx, limit)
+	return s.answer(ctx, a, limit)
 }
 
 // reserve ends at nine tenths of the time that ctx has left.

@@ -199,11 +199,11 @@ func (y *yen) barred(prefix trail) *cuts {
 
 // class is the node and all that is the same.
 func (y *yen) class(n compact.Node) []compact.Node {
-	return (&search{g: y.src.graph()}).class(n)
+	return (&search{g: y.src.graph()}).sames(n)
 }
 
-// class is the node and all that is the same, as far as it is not cut.
-func (s *search) class(n compact.Node) []compact.Node {
+// sames are the node and all that is the same, as far as it is not cut.
+func (s *search) sames(n compact.Node) []compact.Node {
 	all := []compact.Node{n}
 	for i := 0; i < len(all); i++ {
 		for _, far := range s.sameAs(all[i]) {
@@ -276,7 +276,7 @@ func (s *search) closeLatest(layer map[compact.Node]compact.Instant, h int) {
 		return
 	}
 	for n, until := range layer {
-		for _, other := range s.class(n) {
+		for _, other := range s.sames(n) {
 			if _, ok := s.label(other, h); !ok {
 				continue
 			}
@@ -294,7 +294,7 @@ func (s *search) forward(layers []map[compact.Node]compact.Instant) trail {
 	at := s.at(0)
 	for h := range len(layers) - 1 {
 		best, found := hop{}, false
-		for _, near := range s.class(t.end()) {
+		for _, near := range s.sames(t.end()) {
 			for _, a := range s.g.Arcs(near) {
 				x := hop{near: near, arc: a}
 				until, ok := layers[h+1][a.Far()]

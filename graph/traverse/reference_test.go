@@ -17,6 +17,8 @@ type reference struct {
 	edges []graph.Edge
 	q     traverse.Question
 	found map[graph.ID][]held
+	// gone is a node that is not there.
+	gone graph.ID
 }
 
 type held struct {
@@ -25,7 +27,7 @@ type held struct {
 }
 
 func enumerate(edges []graph.Edge, q traverse.Question) map[graph.ID][]held {
-	r := reference{edges, q, map[graph.ID][]held{}}
+	r := reference{edges: edges, q: q, found: map[graph.ID][]held{}}
 	for _, s := range q.Sources {
 		r.walk(s, held{0, q.Start})
 	}
@@ -33,7 +35,7 @@ func enumerate(edges []graph.Edge, q traverse.Question) map[graph.ID][]held {
 }
 
 func (r reference) walk(n graph.ID, h held) {
-	if slices.Contains(r.found[n], h) {
+	if n == r.gone || slices.Contains(r.found[n], h) {
 		return
 	}
 	r.found[n] = append(r.found[n], h)

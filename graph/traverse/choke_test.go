@@ -1,0 +1,98 @@
+package traverse_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/traverse"
+	"pgregory.net/rapid"
+)
+
+// reachedWithout are the classes of what is reached where a node is not there, but for those that are held from the
+// start with it.
+func reachedWithout(edges []graph.Edge, q traverse.Question, gone graph.ID) map[graph.ID]bool {
+	r := reference{edges: edges, q: q, found: map[graph.ID][]held{}, gone: gone}
+	for _, s := range q.Sources {
+		r.walk(s, held{0, q.Start})
+	}
+	out := map[graph.ID]bool{}
+	for n := range r.found {
+		out[classOf(edges, n)] = true
+	}
+	for n := range enumerate(edges, traverse.Question{Sources: q.Sources}) {
+		delete(out, classOf(edges, n))
+	}
+	return out
+}
+
+func TestAChokePointLosesWhatIsNotReachedWithoutIt(t *testing.T) {
+	var points int
+	worlds(t, func(t *rapid.T, _ *rand.Rand, edges []graph.Edge, q traverse.Question) {
+		m := newMemory(edges...)
+		before := reachedWithout(edges, q, graph.ID{})
+		got := m.chokePoints(t, q)
+		for _, p := range got {
+			want, without := 0, reachedWithout(edges, q, p.ID)
+			for c := range before {
+				if !without[c] && c != classOf(edges, p.ID) {
+					want++
+				}
+			}
+			if p.Lost != want || !p.Complete {
+				t.Fatalf("without %s %d are lost: %+v", p.ID, want, p)
+			}
+			points++
+		}
+		if !slices.IsSortedFunc(got, func(a, b traverse.ChokePoint) int { return b.Lost - a.Lost }) {
+			t.Fatalf("not the gravest first: %+v", got)
+		}
+	})
+	t.Logf("%d choke points", points)
+	if points == 0 {
+		t.Error("the random graphs exercise too little")
+	}
+}
+
+// Without time, and with as many hops as there are nodes, dominators are all there is.
+func TestNoChokePointIsMissedWhereNeitherTimeNorHopsMatter(t *testing.T) {
+	worlds(t, func(t *rapid.T, _ *rand.Rand, edges []graph.Edge, q traverse.Question) {
+		edges = slices.DeleteFunc(slices.Clone(edges), func(e graph.Edge) bool { return e.Kind == graph.EdgePossiblySame })
+		if len(edges) == 0 {
+			return
+		}
+		q.Sources, q.Timeless, q.MaxHops = []graph.ID{edges[0].From}, true, traverse.MaxHops
+		before := reachedWithout(edges, q, graph.ID{})
+		if len(before) >= traverse.MaxHops {
+			return
+		}
+		got := newMemory(edges...).chokePoints(t, q)
+		for n := range before {
+			less := reachedWithout(edges, q, n)
+			found := slices.ContainsFunc(got, func(p traverse.ChokePoint) bool { return p.ID == n })
+			if lost := len(before) - len(less) - 1; found != (lost > 0) {
+				t.Fatalf("without %s %d are lost, found %v: %+v", n, lost, found, got)
+			}
+		}
+	})
+}
+
+func (m *memory) chokePoints(t *rapid.T, q traverse.Question) []traverse.ChokePoint {
+	var got [2][]traverse.ChokePoint
+	for i, on := range []traverse.Ground{m.held(), m.stored()} {
+		a, err := traverse.BlastRadius(t.Context(), on, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[i], err = a.ChokePoints(t.Context(), traverse.MaxChokePoints); err != nil {
+			t.Fatal(err)
+		}
+		a.Release()
+	}
+	if fmt.Sprint(got[0]) != fmt.Sprint(got[1]) {
+		t.Fatalf("held %+v, stored %+v", got[0], got[1])
+	}
+	return got[0]
+}
