@@ -1,16 +1,25 @@
 package compact
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/clew-security/clew/graph"
 )
 
-// sweepNodes is how many nodes' arcs one graph moves, at most.
-const sweepNodes = 4096
+// When there is much waste, this many nodes' arcs are moved for every graph, and every so many new edges, at most.
+const (
+	sweepNodes = 4096
+	sweepEvery = 1024
+)
+
+// ErrFull is the error of a Builder that met a limit.
+var ErrFull = errors.New("graph is too large")
 
 // Builder makes the next Graph; one goroutine uses it.
+//
+// Once a limit was met it takes in nothing more, and what it holds is not whole: Err tells. Graphs that were made before
+// stay good.
 type Builder struct {
 	ids     *ids
 	marks   draft[Mark]
@@ -22,34 +31,59 @@ type Builder struct {
 	edges   int
 	edition uint32
 	free    []uint32 // numbers of edges that are gone
+	err     error
+	// The limits.
+	maxNodes, maxEdges int
 }
 
 // NewBuilder begins with the empty graph.
-func NewBuilder() *Builder { return &Builder{ids: new(ids), edition: 1, rares: newRares()} }
+func NewBuilder() *Builder {
+	return &Builder{ids: new(ids), edition: 1, rares: newRares(), maxNodes: MaxNodes, maxEdges: MaxEdges}
+}
+
+// Limit has the Builder take no more ids and edges than that, at most MaxNodes and MaxEdges.
+func (b *Builder) Limit(nodes, edges int) {
+	b.maxNodes, b.maxEdges = min(nodes, MaxNodes), min(edges, MaxEdges)
+}
+
+// Err wraps ErrFull once a limit was met. It must be asked before a Graph is used.
+func (b *Builder) Err() error { return b.err }
+
+// full notes the limit that was met.
+func (b *Builder) full(format string, args ...any) {
+	b.err = fmt.Errorf("%w: "+format, append([]any{ErrFull}, args...)...)
+}
 
 // Graph is what was built so far. What is built afterwards does not show in it.
 func (b *Builder) Graph() *Graph {
 	b.sweep(sweepNodes)
 	g := &Graph{
 		ids: b.ids, names: b.ids.names.show(), marks: b.marks.show(), places: b.places.show(), records: b.records.show(), rares: b.rares.show(),
-		chunks: slices.Clone(b.arena.chunks), nodes: b.nodes, edges: b.edges,
+		chunks: b.arena.show(), nodes: b.nodes, edges: b.edges, memory: b.memory(),
 	}
 	b.edition++
 	return g
 }
 
-// Node numbers an id. It panics beyond MaxNodes.
+// Node numbers an id. The number means nothing once Err tells of a limit.
 func (b *Builder) Node(id graph.ID) Node {
-	n, fresh := b.ids.number(id)
-	if fresh {
-		if n >= MaxNodes {
-			panic(fmt.Sprintf("compact: more than %d ids", MaxNodes))
-		}
-		b.places.add(b.edition, place{})
-		b.marks.add(b.edition, Mark(id.Kind())&markKind)
+	if n, known := b.Find(id); known || b.err != nil {
+		return n
 	}
-	return n
+	if b.ids.names.n >= b.maxNodes {
+		b.full("more than %d ids", b.maxNodes)
+		return 0
+	}
+	b.places.add(b.edition, place{})
+	b.marks.add(b.edition, Mark(id.Kind())&markKind)
+	return b.ids.add(id)
 }
+
+// Find is Node for an id that has a number.
+func (b *Builder) Find(id graph.ID) (n Node, ok bool) { return b.ids.find(&b.ids.names.table, id) }
+
+// ID is the id that a number was given for.
+func (b *Builder) ID(n Node) graph.ID { return *b.ids.names.at(uint32(n)) }
 
 // change is the place of a node, to be changed; settle must follow.
 func (b *Builder) change(n Node) *place {
@@ -68,17 +102,19 @@ func (b *Builder) settle(p *place) {
 
 // Know says whether somebody told of the node itself. A node of which nobody did is there as long as it has edges.
 func (b *Builder) Know(n Node, known bool) {
-	if (b.places.at(uint32(n)).room&nodeKnown != 0) == known {
+	if b.err != nil || (b.places.at(uint32(n)).n&placeKnown != 0) == known {
 		return
 	}
 	p := b.change(n)
-	p.room ^= nodeKnown
+	p.n ^= placeKnown
 	b.settle(p)
 }
 
 // Grade says up to MaxGrade how much a node matters.
 func (b *Builder) Grade(n Node, grade uint8) {
-	b.mark(n, MaxGrade<<markGrade, Mark(min(grade, MaxGrade))<<markGrade)
+	if b.err == nil {
+		b.mark(n, MaxGrade<<markGrade, Mark(min(grade, MaxGrade))<<markGrade)
+	}
 }
 
 func (b *Builder) mark(n Node, bits, as Mark) {
@@ -87,75 +123,122 @@ func (b *Builder) mark(n Node, bits, as Mark) {
 	}
 }
 
-// Alias makes n, which has no edges, another id of a node; of itself: an id of its own again.
+// Mark of a node so far.
+func (b *Builder) Mark(n Node) Mark { return *b.marks.at(uint32(n)) }
+
+// Alias makes n, which has no edges, another id of a node, and nothing is known of n itself any more; of itself
+// where it was one: an id of its own again.
 func (b *Builder) Alias(n, of Node) {
-	if p := b.change(n); of == n {
-		*p = place{}
-	} else {
-		*p = place{n: uint32(of), room: nodeAlias}
+	if b.err != nil || b.Aliased(n) == of {
+		return
 	}
+	p := b.change(n)
+	if *p = (place{}); of != n {
+		p.n = uint32(of) | placeAlias
+	}
+	b.settle(p)
 }
 
 // Aliased is the node that n is another id of, n itself where it is none.
 func (b *Builder) Aliased(n Node) Node {
-	if p := b.places.at(uint32(n)); p.room&nodeAlias != 0 {
-		return Node(p.n)
+	if p := b.places.at(uint32(n)); p.alias() {
+		return Node(p.count())
 	}
 	return n
 }
 
 // Arcs are the edges at a node so far; they must not be changed, and are void after the next change.
-func (b *Builder) Arcs(n Node) []Arc {
-	p := b.places.at(uint32(n))
-	if p.room&nodeAlias != 0 {
-		return nil
-	}
-	return b.arena.at(p)
+func (b *Builder) Arcs(n Node) []Arc { return lie(b.arena.chunks, b.places.at(uint32(n))) }
+
+// Edge is the edge of an arc at a node so far, whole. What its slices hold must not be changed.
+func (b *Builder) Edge(near Node, a Arc) graph.Edge {
+	return whole(&b.ids.names.table, &b.records.table, &b.rares.table, near, a)
 }
 
-// Insert puts in an edge that is not there. What its slices hold must not be changed any more. It panics beyond MaxEdges.
+// Insert puts in an edge that is not there.
 func (b *Builder) Insert(e graph.Edge, from, to Node) {
-	r := record{halves(InstantOf(e.FirstSeen)), halves(InstantOf(e.LastSeen)), b.rares.take(b.edition, e)}
-	var slot uint32
-	if n := len(b.free); n > 0 {
+	if b.err != nil {
+		return
+	}
+	slot, ok := b.slot(b.record(&e))
+	if !ok {
+		return
+	}
+	if b.edges++; b.edges%sweepEvery == 0 {
+		b.sweep(sweepNodes)
+	}
+	b.arc(from, arcOf(to, e.Kind, slot, false))
+	b.arc(to, arcOf(from, e.Kind, slot, true))
+}
+
+// record notes what an edge has; Err tells where that cannot be.
+func (b *Builder) record(e *graph.Edge) record {
+	first, last := InstantOf(e.FirstSeen), InstantOf(e.LastSeen)
+	rare, ok := b.rares.take(b.edition, e, first, last)
+	if !ok {
+		b.full("more than %d kinds of what edges share", maxRares+1)
+	}
+	return recordOf(first, last, rare)
+}
+
+// slot gives a record the number of an edge.
+func (b *Builder) slot(r record) (slot uint32, ok bool) {
+	switch n := len(b.free); {
+	case b.err != nil:
+		return 0, false
+	case n > 0:
 		slot, b.free = b.free[n-1], b.free[:n-1]
 		*b.records.change(b.edition, slot) = r
-	} else if slot = b.records.add(b.edition, r); slot >= MaxEdges {
-		panic(fmt.Sprintf("compact: more than %d edges", MaxEdges))
+		return slot, true
+	case b.records.n >= b.maxEdges:
+		b.full("more than %d edges", b.maxEdges)
+		return 0, false
 	}
-	b.edges++
-	for _, end := range []struct {
-		at  Node
-		arc Arc
-	}{{from, arcOf(to, e.Kind, slot, false)}, {to, arcOf(from, e.Kind, slot, true)}} {
-		p := b.change(end.at)
-		b.arena.add(p, end.arc)
-		b.settle(p)
-		if e.Kind == graph.EdgePossiblySame {
-			b.mark(end.at, markSame, markSame)
-		}
+	return b.records.add(b.edition, r), true
+}
+
+// arc puts one in at a node.
+func (b *Builder) arc(n Node, a Arc) {
+	p := b.change(n)
+	if !b.arena.add(p, a) {
+		b.noRoom()
+	}
+	b.settle(p)
+	if a.Kind() == graph.EdgePossiblySame {
+		b.mark(n, markSame, markSame)
 	}
 }
+
+func (b *Builder) noRoom() { b.full("no room for the edges of its nodes") }
 
 // Set changes what is known of an edge.
 func (b *Builder) Set(edge uint32, e graph.Edge) {
-	r := record{halves(InstantOf(e.FirstSeen)), halves(InstantOf(e.LastSeen)), b.rares.take(b.edition, e)}
-	b.rares.give(b.edition, b.records.at(edge).rare)
+	if b.err != nil {
+		return
+	}
+	r := b.record(&e)
+	b.rares.give(b.edition, b.records.at(edge).rare())
 	*b.records.change(b.edition, edge) = r
 }
 
 // Remove takes out edges, each given by its number, and the nodes at which they are.
 func (b *Builder) Remove(edges map[uint32]struct{}, ends map[Node]struct{}) {
+	if b.err != nil {
+		return
+	}
 	for n := range ends {
 		p := b.change(n)
-		same := b.arena.cut(p, func(a Arc) bool { _, gone := edges[a.Edge()]; return gone })
+		same, ok := b.arena.cut(p, func(a Arc) bool { _, gone := edges[a.Edge()]; return gone })
 		b.settle(p)
+		if !ok {
+			b.noRoom()
+		}
 		if !same {
 			b.mark(n, markSame, 0)
 		}
 	}
 	for e := range edges {
-		b.rares.give(b.edition, b.records.at(e).rare)
+		b.rares.give(b.edition, b.records.at(e).rare())
 		b.free = append(b.free, e)
 	}
 	b.edges -= len(edges)
@@ -167,7 +250,7 @@ func (b *Builder) Tidy() {
 	b.sweep(b.places.n)
 }
 
-// sweep moves the arcs of so many nodes out of old chunks, when there is more room than is taken.
+// sweep moves the arcs of so many nodes out of chunks that are left, when there is more room than is taken.
 func (b *Builder) sweep(nodes int) {
 	if !b.arena.sweeping() {
 		if !b.arena.wasteful() {
@@ -175,14 +258,14 @@ func (b *Builder) sweep(nodes int) {
 		}
 		b.arena.begin()
 	}
-	for ; nodes > 0 && int(b.arena.cursor) < b.places.n; nodes-- {
+	for ; b.err == nil && nodes > 0 && int(b.arena.cursor) < b.places.n; nodes-- {
 		n := b.arena.cursor
 		b.arena.cursor++
-		if p := b.places.at(n); b.arena.isOld(p) {
-			b.arena.move(b.places.change(b.edition, n))
+		if b.arena.left(b.places.at(n)) && !b.arena.move(b.places.change(b.edition, n)) {
+			b.noRoom()
 		}
 	}
-	if int(b.arena.cursor) >= b.places.n {
+	if b.err == nil && int(b.arena.cursor) >= b.places.n {
 		b.arena.end()
 	}
 }

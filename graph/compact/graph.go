@@ -11,8 +11,8 @@ import (
 const (
 	// MaxNodes is the number of ids, those of joined nodes included.
 	MaxNodes = 1 << nodeBits
-	// MaxEdges is the number of edges.
-	MaxEdges = 1 << slotBits
+	// MaxEdges is the number of edges; where arcs lie, 2^32 have room, with what is between lists.
+	MaxEdges = 1 << 30
 )
 
 const (
@@ -85,35 +85,6 @@ func (i Instant) Time() time.Time {
 	return time.UnixMicro(int64(i)).UTC()
 }
 
-// record is what every edge has. It has no field of eight bytes, which would make it longer by four.
-type record struct {
-	first, last [2]uint32
-	// rare is the number of the rest, which edges share; above slotBits whether it has an end.
-	rare uint32
-}
-
-const hasEnd = 1 << 31
-
-func halves(i Instant) [2]uint32     { return [2]uint32{uint32(i), uint32(uint64(i) >> 32)} }
-func instant(half [2]uint32) Instant { return Instant(uint64(half[0]) | uint64(half[1])<<32) }
-
-// place is where a node's arcs lie.
-type place struct {
-	chunk, from, n uint32
-	// room is how many fit; above roomBits what the node is.
-	room uint32
-}
-
-const roomBits = 30
-
-const (
-	nodeKnown = 1 << 30 // somebody told of the node itself
-	nodeAlias = 1 << 31 // it is another id of the node n
-)
-
-// there reports whether it is a node: one that was told of, or has edges.
-func (p *place) there() bool { return p.room&nodeAlias == 0 && (p.room&nodeKnown != 0 || p.n > 0) }
-
 // Mark is what a search asks of every node it meets, in a place of its own.
 type Mark uint16
 
@@ -146,6 +117,7 @@ type Graph struct {
 	chunks  [][]Arc
 	nodes   int
 	edges   int
+	memory  Memory
 }
 
 // Size counts nodes and edges.
@@ -167,8 +139,8 @@ func (g *Graph) Find(id graph.ID) (Node, bool) {
 		return 0, false
 	}
 	p := g.places.at(uint32(n))
-	if p.room&nodeAlias != 0 {
-		n = Node(p.n)
+	if p.alias() {
+		n = Node(p.count())
 		p = g.places.at(uint32(n))
 	}
 	return n, p.there()
@@ -181,30 +153,25 @@ func (g *Graph) ID(n Node) graph.ID { return *g.names.at(uint32(n)) }
 func (g *Graph) Mark(n Node) Mark { return *g.marks.at(uint32(n)) }
 
 // Arcs are the edges at a node, in no order; they must not be changed.
-func (g *Graph) Arcs(n Node) []Arc {
-	p := g.places.at(uint32(n))
-	if p.n == 0 || p.room&nodeAlias != 0 {
-		return nil
-	}
-	return g.chunks[p.chunk][p.from : p.from+p.n : p.from+p.n]
-}
+func (g *Graph) Arcs(n Node) []Arc { return lie(g.chunks, g.places.at(uint32(n))) }
 
 // Seen is when an edge was seen first and last; ended where it has an end of its own, else None.
 func (g *Graph) Seen(edge uint32) (first, last, ended Instant) {
-	r := g.records.at(edge)
-	if ended = None; r.rare&hasEnd != 0 {
-		ended = g.rares.at(r.rare &^ hasEnd).ended
-	}
-	return instant(r.first), instant(r.last), ended
+	return g.records.at(edge).seen(&g.rares)
 }
 
 // Edge is the edge of an arc at a node, whole. What its slices hold must not be changed.
 func (g *Graph) Edge(near Node, a Arc) graph.Edge {
-	r := g.records.at(a.Edge())
-	x := g.rares.at(r.rare &^ hasEnd)
+	return whole(&g.names, &g.records, &g.rares, near, a)
+}
+
+func whole(names *table[graph.ID], records *table[record], rares *table[rare], near Node, a Arc) graph.Edge {
+	r := records.at(a.Edge())
+	x := rares.at(r.rare() & maxRares)
+	first, last, ended := r.seen(rares)
 	e := graph.Edge{
-		Kind: a.Kind(), From: g.ID(near), To: g.ID(a.Far()),
-		FirstSeen: instant(r.first).Time(), LastSeen: instant(r.last).Time(), EndedAt: x.ended.Time(),
+		Kind: a.Kind(), From: *names.at(uint32(near)), To: *names.at(uint32(a.Far())),
+		FirstSeen: first.Time(), LastSeen: last.Time(), EndedAt: ended.Time(),
 		Count: x.count, Inferred: x.inferred, Sources: x.sources, Alerts: x.alerts,
 	}
 	if a.Backward() {

@@ -21,6 +21,9 @@ type part struct {
 	used  int // the adder's
 }
 
+// minSlots is the size of a part of few ids.
+const minSlots = 4
+
 // seed keeps those who choose what is hashed into ids from choosing where they lie here.
 var seed = rand.Uint64() | 1
 
@@ -47,25 +50,22 @@ func (t *ids) find(names *table[graph.ID], id graph.ID) (Node, bool) {
 	}
 }
 
-// number gives the id's number, a new one where it has none.
-func (t *ids) number(id graph.ID) (n Node, fresh bool) {
-	if n, ok := t.find(&t.names.table, id); ok {
-		return n, false
-	}
-	n = Node(t.names.add(0, id))
+// add numbers an id that has no number.
+func (t *ids) add(id graph.ID) Node {
+	n := t.names.add(0, id)
 	which, hash := spread(id)
 	p := t.parts[which].Load()
 	if p == nil || 4*p.used >= 3*len(p.slots) {
 		p = t.grown(p)
 		t.parts[which].Store(p)
 	}
-	p.put(hash, uint32(n)+1)
-	return n, true
+	p.put(hash, n+1)
+	return Node(n)
 }
 
 func (t *ids) grown(old *part) *part {
 	if old == nil {
-		return &part{slots: make([]atomic.Uint32, 8)}
+		return &part{slots: make([]atomic.Uint32, minSlots)}
 	}
 	p := &part{slots: make([]atomic.Uint32, 2*len(old.slots))}
 	for i := range old.slots {

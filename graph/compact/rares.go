@@ -3,33 +3,40 @@ package compact
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"github.com/clew-security/clew/graph"
 )
 
 // rare is what many edges have in common, or few have.
 type rare struct {
-	ended    Instant
-	count    int
-	inferred bool
-	sources  []string
-	alerts   []graph.ID
+	first, last Instant // where a record has no room for them, else None
+	ended       Instant
+	count       int
+	inferred    bool
+	sources     []string
+	alerts      []graph.ID
 }
 
 // rares numbers what edges share, by how many use it.
 type rares struct {
 	draft[rare]
-	uses   []int32
-	unused []uint32
-	byKey  map[string]uint32
-	key    []byte
+	uses          []int32
+	unused        []uint32
+	byKey         map[string]uint32
+	key           []byte
+	names         map[string]string // of sources: there are few, which many share
+	outside, keys int               // bytes outside of the table
 }
 
-func newRares() rares { return rares{byKey: map[string]uint32{}} }
+func newRares() rares { return rares{byKey: map[string]uint32{}, names: map[string]string{}} }
 
 // keyOf tells apart what differs. It is void after the next call.
-func (r *rares) keyOf(x rare) []byte {
-	k := binary.AppendVarint(r.key[:0], int64(x.ended))
+func (r *rares) keyOf(x *rare) []byte {
+	k := r.key[:0]
+	for _, at := range []Instant{x.first, x.last, x.ended} {
+		k = binary.AppendVarint(k, int64(at-None)) // None, which is the most, is short
+	}
 	k = binary.AppendVarint(k, int64(x.count)<<1|int64(b2i(x.inferred)))
 	k = binary.AppendUvarint(k, uint64(len(x.sources)))
 	for _, s := range x.sources {
@@ -49,41 +56,70 @@ func b2i(b bool) int {
 	return 0
 }
 
-// take gives the number for a record of what the edge has; give must follow when it is not used any more.
-func (r *rares) take(edition uint32, e graph.Edge) uint32 {
-	x := rare{InstantOf(e.EndedAt), e.Count, e.Inferred, e.Sources, e.Alerts}
-	key := r.keyOf(x)
-	i, known := r.byKey[string(key)]
-	switch n := len(r.unused); {
-	case known:
-		r.uses[i]++
-	case n > 0:
-		i, r.unused = r.unused[n-1], r.unused[:n-1]
-		*r.change(edition, i), r.uses[i] = own(x), 1
-	default:
-		i = r.add(edition, own(x))
-		r.uses = append(r.uses, 1)
-	}
-	if !known {
-		r.byKey[string(key)] = i
-	}
+// take gives the number, with its marks, for a record of what the edge has; give must follow when it is not used any
+// more. ok is false where there is no number left.
+func (r *rares) take(edition uint32, e *graph.Edge, first, last Instant) (number uint32, ok bool) {
+	x := rare{None, None, InstantOf(e.EndedAt), e.Count, e.Inferred, e.Sources, e.Alerts}
+	marks := uint32(0)
 	if x.ended != None {
-		i |= hasEnd
+		marks |= hasEnd
 	}
-	return i
+	if !fits(first, last) {
+		marks |= hasTimes
+		x.first, x.last = first, last
+	}
+	key := r.keyOf(&x)
+	i, known := r.byKey[string(key)]
+	if known {
+		r.uses[i]++
+		return i | marks, true
+	}
+	if i, ok = r.number(edition); ok {
+		*r.change(edition, i), r.uses[i] = r.own(x), 1
+		r.byKey[string(key)] = i
+		r.outside += x.outside()
+		r.keys += keyed(key)
+	}
+	return i | marks, ok
+}
+
+// number finds one that nothing has.
+func (r *rares) number(edition uint32) (i uint32, ok bool) {
+	if n := len(r.unused); n > 0 {
+		i, r.unused = r.unused[n-1], r.unused[:n-1]
+		return i, true
+	}
+	if r.n > maxRares {
+		return 0, false
+	}
+	r.uses = append(r.uses, 0)
+	return r.add(edition, rare{}), true
 }
 
 // own keeps no more than it needs of what may be part of something larger.
-func own(x rare) rare {
-	x.sources, x.alerts = slices.Clip(slices.Clone(x.sources)), slices.Clip(slices.Clone(x.alerts))
+func (r *rares) own(x rare) rare {
+	x.alerts = slices.Clip(slices.Clone(x.alerts))
+	x.sources = slices.Clip(slices.Clone(x.sources))
+	for i, s := range x.sources {
+		name, known := r.names[s]
+		if !known {
+			name = strings.Clone(s)
+			r.names[name] = name
+			r.outside += len(name) + entryBytes
+		}
+		x.sources[i] = name
+	}
 	return x
 }
 
 func (r *rares) give(edition, i uint32) {
-	i &^= hasEnd
+	i &= maxRares
 	if r.uses[i]--; r.uses[i] == 0 {
 		x := r.change(edition, i)
-		delete(r.byKey, string(r.keyOf(*x)))
+		key := r.keyOf(x)
+		delete(r.byKey, string(key))
+		r.outside -= x.outside()
+		r.keys -= keyed(key)
 		*x = rare{}
 		r.unused = append(r.unused, i)
 	}

@@ -1,7 +1,7 @@
 package compact
 
 const (
-	pageBits = 7
+	pageBits = 6
 	pageSize = 1 << pageBits
 )
 
