@@ -11,15 +11,18 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/topology"
+	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/internal/config"
 )
 
 // follow keeps this replica's picture of the tenant fresh by the store's changes, and tells whether it is.
-func follow(ctx context.Context, store graph.Store, c config.Config, m *topology.Metrics) (*topology.Topology[struct{}], error) {
-	return topology.Follow(ctx, store, devTenant, topology.Options[struct{}]{
-		Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m,
+func follow(ctx context.Context, store graph.Store, c config.Config, m *topology.Metrics) (*topology.Topology, error) {
+	return topology.Follow(ctx, store, devTenant, topology.Options{
+		Grade: grade, Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m,
 	})
 }
+
+func grade(e graph.Entity) uint8 { return uint8(traverse.CriticalityOf(e)) }
 
 // movedChannel is where replicas tell each other that a tenant has moved. It is a hint: a replica that hears
 // nothing polls, and one that hears lies polls once too often.

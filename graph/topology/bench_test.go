@@ -14,7 +14,6 @@ import (
 	"github.com/clew-security/clew/graph/embedded"
 	"github.com/clew-security/clew/graph/graphtest"
 	"github.com/clew-security/clew/graph/neo4j"
-	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/internal/realserver"
 )
 
@@ -58,17 +57,17 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-func newDescribed(s Source) *Topology[traverse.Description] {
-	return newTopology(s, graphtest.Tenant, Options[traverse.Description]{Describe: describe})
+func newGraded(s Source) *Topology {
+	return newTopology(s, graphtest.Tenant, Options{Grade: facts})
 }
 
 // BenchmarkBuild scans 100,000 edges and tells what they take.
 func BenchmarkBuild(b *testing.B) {
 	s := estate(b, vfs.NewMem(), "store")
-	var f *Topology[traverse.Description]
+	var f *Topology
 	before := heap()
 	for b.Loop() {
-		f = newDescribed(s)
+		f = newGraded(s)
 		must(0, f.advance(context.Background()))(b)
 	}
 	nodes, edges := f.shown.Size()
@@ -81,7 +80,7 @@ func BenchmarkBuild(b *testing.B) {
 // BenchmarkFold takes in one commit of 200 new edges among 100,000: what the writer does is not counted.
 func BenchmarkFold(b *testing.B) {
 	s := estate(b, vfs.NewMem(), "store")
-	f := newDescribed(s)
+	f := newGraded(s)
 	must(0, f.advance(context.Background()))(b)
 	for i := 1000; b.Loop(); i++ {
 		b.StopTimer()
@@ -101,7 +100,7 @@ func BenchmarkHub(b *testing.B) {
 	for i := range 50 {
 		apply(b, s, logons(b, numbers(50_000)[i*1000:(i+1)*1000], 1, 0))
 	}
-	f := newDescribed(s)
+	f := newGraded(s)
 	must(0, f.advance(context.Background()))(b)
 	for i := 0; b.Loop(); i++ {
 		b.StopTimer()
@@ -114,7 +113,7 @@ func BenchmarkHub(b *testing.B) {
 // BenchmarkView takes snapshots while one follower folds without a pause.
 func BenchmarkView(b *testing.B) {
 	s := estate(b, vfs.NewMem(), "store")
-	o := Options[traverse.Description]{Describe: describe, Poll: time.Microsecond}
+	o := Options{Grade: facts, Poll: time.Microsecond}
 	f := must(Follow(context.Background(), Source(s), graphtest.Tenant, o))(b)
 	defer f.Close()
 	must(f.View(context.Background(), 0))(b)
@@ -129,12 +128,12 @@ func BenchmarkView(b *testing.B) {
 		}
 	}()
 	var longest time.Duration
-	q := graph.EdgeQuery{Nodes: []graph.ID{user(b, 7).ID()}}
+	who := user(b, 7).ID()
 	for b.Loop() {
 		began := time.Now()
 		v := must(f.View(context.Background(), 0))(b)
-		for _, err := range v.Edges(context.Background(), q) {
-			must(0, err)(b)
+		if n, ok := v.Graph().Find(who); !ok || len(v.Graph().Arcs(n)) == 0 {
+			b.Fatal("nobody there")
 		}
 		longest = max(longest, time.Since(began))
 	}
@@ -182,9 +181,9 @@ func onServer(b *testing.B) (all []graph.Store) {
 const warmUp = 3
 
 func twoReplicas(b *testing.B, writer graph.Store, sources []graph.Store) {
-	var followers []*Topology[traverse.Description]
+	var followers []*Topology
 	for _, s := range sources {
-		f := must(Follow(context.Background(), Source(s), graphtest.Tenant, Options[traverse.Description]{Describe: describe}))(b)
+		f := must(Follow(context.Background(), Source(s), graphtest.Tenant, Options{Grade: facts}))(b)
 		defer f.Close()
 		must(f.View(context.Background(), 0))(b)
 		followers = append(followers, f)
@@ -205,7 +204,7 @@ func twoReplicas(b *testing.B, writer graph.Store, sources []graph.Store) {
 }
 
 // lags writes batches of 100 edges, numbered from the first, and times when each is shown.
-func lags(b *testing.B, s graph.Store, followers []*Topology[traverse.Description], asks bool, first int) (all []time.Duration) {
+func lags(b *testing.B, s graph.Store, followers []*Topology, asks bool, first int) (all []time.Duration) {
 	const edges, every, of = 100, 100 * time.Millisecond, 100
 	shown := make(chan time.Duration)
 	begin := time.Now()
@@ -228,7 +227,7 @@ func lags(b *testing.B, s graph.Store, followers []*Topology[traverse.Descriptio
 }
 
 // await waits for a revision, without a hint where it does not ask.
-func await(f *Topology[traverse.Description], r graph.Revision, asks bool) error {
+func await(f *Topology, r graph.Revision, asks bool) error {
 	for !asks {
 		s, moved, err := f.current()
 		if err != nil || s.Revision >= r {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"iter"
 	"runtime"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 	"github.com/clew-security/clew/graph/embedded"
 	"github.com/clew-security/clew/graph/graphtest"
 )
@@ -67,20 +69,22 @@ func again(of, u graphtest.Unit) graphtest.Unit {
 	return u
 }
 
-// facts is what the tests' topologies keep of a node: all, so that nothing outdated goes unseen.
-func facts(e graph.Entity) string {
+// facts grades a node by all that is known of it: hardly anything that is outdated has the grade of what is not.
+func facts(e graph.Entity) uint8 {
 	b, err := json.Marshal(e.Facts)
 	if err != nil {
-		return err.Error()
+		panic(err)
 	}
-	return string(b)
+	h := fnv.New32a()
+	h.Write(b)
+	return uint8(h.Sum32()) & compact.MaxGrade
 }
 
 // adjacency is what both a snapshot and a store can tell.
 type adjacency interface {
 	resolve(t graphtest.TB, ids []graph.ID) []graph.ID
-	describe(t graphtest.TB, ids []graph.ID) []string
-	edges(t graphtest.TB, q graph.EdgeQuery) []string
+	grade(t graphtest.TB, id graph.ID) uint8
+	edges(t graphtest.TB, at graph.ID) []string
 }
 
 type ofStore struct{ Source }
@@ -92,29 +96,55 @@ func (s ofStore) resolve(t graphtest.TB, ids []graph.ID) (out []graph.ID) {
 	return out
 }
 
-func (s ofStore) describe(t graphtest.TB, ids []graph.ID) (out []string) {
-	for _, e := range must(s.Entities(context.Background(), view, graph.EntityQuery{IDs: ids}))(t) {
-		out = append(out, facts(e))
+func (s ofStore) grade(t graphtest.TB, id graph.ID) uint8 {
+	return facts(must(s.Entities(context.Background(), view, graph.EntityQuery{IDs: []graph.ID{id}}))(t)[0])
+}
+
+func (s ofStore) edges(t graphtest.TB, at graph.ID) []string {
+	return lines(t, s.Edges(context.Background(), view, graph.EdgeQuery{Nodes: []graph.ID{at}}))
+}
+
+type ofGraph struct{ *compact.Graph }
+
+func (g ofGraph) resolve(_ graphtest.TB, ids []graph.ID) (out []graph.ID) {
+	for _, id := range ids {
+		var node graph.ID
+		if n, ok := g.Find(id); ok {
+			node = g.ID(n)
+		}
+		out = append(out, node)
 	}
 	return out
 }
 
-func (s ofStore) edges(t graphtest.TB, q graph.EdgeQuery) []string {
-	return lines(t, s.Edges(context.Background(), view, q))
+func (g ofGraph) grade(t graphtest.TB, id graph.ID) uint8 {
+	n, ok := g.Find(id)
+	if !ok {
+		return 255
+	}
+	if m := g.Mark(n); m.Kind() != id.Kind() {
+		t.Errorf("%s is marked as of kind %s", id, m.Kind())
+	}
+	return g.Mark(n).Grade()
 }
 
-type ofSnapshot struct{ *Snapshot[string] }
-
-func (s ofSnapshot) resolve(t graphtest.TB, ids []graph.ID) []graph.ID {
-	return must(s.Resolve(context.Background(), ids))(t)
-}
-
-func (s ofSnapshot) describe(t graphtest.TB, ids []graph.ID) []string {
-	return must(s.Describe(context.Background(), ids))(t)
-}
-
-func (s ofSnapshot) edges(t graphtest.TB, q graph.EdgeQuery) []string {
-	return lines(t, s.Edges(context.Background(), q))
+func (g ofGraph) edges(t graphtest.TB, at graph.ID) []string {
+	return lines(t, func(yield func(graph.Edge, error) bool) {
+		n, ok := g.Find(at)
+		if !ok {
+			return
+		}
+		same := false
+		for _, a := range g.Arcs(n) {
+			same = same || a.Kind() == graph.EdgePossiblySame
+			if !yield(g.Edge(n, a), nil) {
+				return
+			}
+		}
+		if g.Mark(n).Same() != same {
+			t.Errorf("%s is marked to have edges of what is the same: %t, want %t", at, !same, same)
+		}
+	})
 }
 
 // lines writes edges as text, in order, each once.
@@ -132,15 +162,15 @@ func lines(t graphtest.TB, edges iter.Seq2[graph.Edge, error]) []string {
 	return slices.Compact(out)
 }
 
-// content is everything that an adjacency tells of the nodes: per node its description, its other ids and the
+// content is everything that an adjacency tells of the nodes: per node its grade, its other ids and the
 // edges at it.
 func content(t graphtest.TB, a adjacency, nodes []graph.Entity) string {
 	t.Helper()
 	var b strings.Builder
 	for _, n := range nodes {
 		ids := append([]graph.ID{n.ID}, n.Members...)
-		fmt.Fprintln(&b, n.ID, a.resolve(t, ids), a.describe(t, ids[:1]))
-		for _, e := range a.edges(t, graph.EdgeQuery{Nodes: ids[:1]}) {
+		fmt.Fprintln(&b, n.ID, a.resolve(t, ids), a.grade(t, n.ID))
+		for _, e := range a.edges(t, n.ID) {
 			fmt.Fprintln(&b, "  ", e)
 		}
 	}
@@ -164,26 +194,35 @@ func truthOf(t graphtest.TB, s Source) truth {
 			break
 		}
 	}
-	out.edges = len(ofStore{s}.edges(t, graph.EdgeQuery{}))
+	out.edges = len(lines(t, s.Edges(context.Background(), view, graph.EdgeQuery{})))
 	out.content = content(t, ofStore{s}, out.nodes)
 	return out
 }
 
 // compare holds an exact snapshot against what the store held at its revision.
-func compare(t graphtest.TB, want truth, s *Snapshot[string]) {
+func compare(t graphtest.TB, want truth, s *Snapshot) {
 	t.Helper()
 	if s.Revision != want.revision || !s.Exact {
 		t.Fatalf("revision %d (exact: %v), want %d", s.Revision, s.Exact, want.revision)
 	}
-	if got := content(t, ofSnapshot{s}, want.nodes); got != want.content {
+	if got := content(t, ofGraph{s.Graph()}, want.nodes); got != want.content {
 		t.Fatalf("revision %d differs\nstore:\n%s\ntopology:\n%s", s.Revision, want.content, got)
 	}
 	if nodes, edges := s.Size(); nodes != len(want.nodes) || edges != want.edges {
 		t.Fatalf("%d nodes and %d edges, want %d and %d", nodes, edges, len(want.nodes), want.edges)
 	}
-	if n := aliasesOf(want.nodes); s.picture.aliases.size != n {
-		t.Fatalf("%d aliases, want %d", s.picture.aliases.size, n)
+	if n := aliasesIn(s.Graph()); n != aliasesOf(want.nodes) {
+		t.Fatalf("%d aliases, want %d", n, aliasesOf(want.nodes))
 	}
+}
+
+func aliasesIn(g *compact.Graph) (out int) {
+	for n := range compact.Node(g.Numbers()) {
+		if of, _ := g.Find(g.ID(n)); of != n {
+			out++
+		}
+	}
+	return out
 }
 
 func aliasesOf(nodes []graph.Entity) (n int) {

@@ -21,6 +21,7 @@ import (
 //     where the writer's clock is ahead of the replica's.
 //   - clew.replica.revision: the sum of the revisions that are held, equal on replicas that hold the same.
 //   - clew.replica.edges: observed edges held.
+//   - clew.replica.bytes: memory that the graphs take, in part estimated.
 //   - clew.replica.changes: changes that readers can see.
 //   - clew.replica.rebuilds: times that changes had been trimmed, so that a scan became due.
 //   - clew.replica.failures: polls that failed otherwise.
@@ -34,7 +35,14 @@ type Metrics struct {
 
 // follower is a topology as measured.
 type follower interface {
-	measure() (lag float64, revision graph.Revision, edges int)
+	measure() measured
+}
+
+// measured is what a topology shows, or all do.
+type measured struct {
+	lag          float64
+	revision     graph.Revision
+	edges, bytes int
 }
 
 // NewMetrics makes the instruments; a nil meter measures nothing. One is enough for a process.
@@ -43,7 +51,7 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 		meter = noop.Meter{}
 	}
 	m := &Metrics{followers: map[follower]struct{}{}}
-	var errs [8]error
+	var errs [9]error
 	m.changes, errs[0] = meter.Int64Counter("clew.replica.changes", metric.WithUnit("{change}"), metric.WithDescription("Changes that readers can see."))
 	m.rebuilds, errs[1] = meter.Int64Counter("clew.replica.rebuilds", metric.WithUnit("{rebuild}"), metric.WithDescription("Times that a scan became due because changes had been trimmed."))
 	m.failures, errs[2] = meter.Int64Counter("clew.replica.failures", metric.WithUnit("{poll}"), metric.WithDescription("Polls of the store that failed."))
@@ -53,37 +61,43 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	errs[4] = err
 	edges, err := meter.Int64ObservableGauge("clew.replica.edges", metric.WithUnit("{edge}"), metric.WithDescription("Observed edges held."))
 	errs[5] = err
-	_, errs[6] = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		l, r, e := m.total()
-		o.ObserveFloat64(lag, l)
-		o.ObserveInt64(revision, r)
-		o.ObserveInt64(edges, e)
+	bytes, err := meter.Int64ObservableGauge("clew.replica.bytes", metric.WithUnit("By"), metric.WithDescription("Memory that the graphs take."))
+	errs[6] = err
+	_, errs[7] = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		all := m.total()
+		o.ObserveFloat64(lag, all.lag)
+		o.ObserveInt64(revision, int64(all.revision))
+		o.ObserveInt64(edges, int64(all.edges))
+		o.ObserveInt64(bytes, int64(all.bytes))
 		return nil
-	}, lag, revision, edges)
-	m.delay, errs[7] = meter.Float64Histogram("clew.replica.delay", metric.WithUnit("s"),
+	}, lag, revision, edges, bytes)
+	m.delay, errs[8] = meter.Float64Histogram("clew.replica.delay", metric.WithUnit("s"),
 		metric.WithDescription("From a commit to when readers could see it."),
 		metric.WithExplicitBucketBoundaries(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 60))
 	return m, errors.Join(errs[:]...)
 }
 
-func (m *Metrics) total() (lag float64, revision, edges int64) {
+func (m *Metrics) total() (all measured) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for f := range m.followers {
-		l, r, e := f.measure()
-		lag, revision, edges = max(lag, l), revision+int64(r), edges+int64(e)
+		one := f.measure()
+		all.lag = max(all.lag, one.lag)
+		all.revision += one.revision
+		all.edges += one.edges
+		all.bytes += one.bytes
 	}
-	return lag, revision, edges
+	return all
 }
 
-func (t *Topology[D]) measure() (lag float64, revision graph.Revision, edges int) {
+func (t *Topology) measure() measured {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lag = t.options.Clock().Sub(t.at).Seconds()
-	if t.shown == nil {
-		return lag, 0, 0
+	m := measured{lag: t.options.Clock().Sub(t.at).Seconds()}
+	if t.shown != nil {
+		m.revision, m.edges, m.bytes = t.shown.Revision, t.shown.edges, t.shown.graph.Memory().Total()
 	}
-	return lag, t.shown.Revision, t.shown.picture.edges
+	return m
 }
 
 func (m *Metrics) add(f follower) {

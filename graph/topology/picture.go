@@ -1,263 +1,304 @@
 package topology
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 )
 
-// picture is a tenant's graph as a value: whoever copied it before the next edit began sees no change.
-type picture[D any] struct {
-	nodes trie[*node[D]]
-	// aliases lead from the other ids of a node to it.
-	aliases trie[graph.ID]
-	// edges counts the observed ones.
-	edges int
+// picture is a tenant's graph in the making.
+type picture struct {
+	*compact.Builder
+	// members are the other ids of the nodes that have any.
+	members map[graph.ID][]graph.ID
+	// derived counts the edges that were not observed.
+	derived int
 }
 
-// node is one node and the edges at it. It is never changed, only replaced.
-type node[D any] struct {
-	id graph.ID
-	// known is false where nothing but edges or followers have told of the node: between two reads, one of
-	// which saw a later commit.
+func newPicture(l limits) *picture {
+	p := &picture{Builder: compact.NewBuilder(), members: map[graph.ID][]graph.ID{}}
+	if l.ids > 0 {
+		p.Limit(l.ids, compact.MaxEdges)
+	}
+	return p
+}
+
+// at are the edges at the node of an id, as seen from there.
+func (p *picture) at(id graph.ID) []compact.Arc {
+	if n, ok := p.Find(id); ok {
+		return p.Arcs(n)
+	}
+	return nil
+}
+
+// key tells an edge from all others.
+type key struct {
+	from, to compact.Node
+	kind     graph.EdgeKind
+}
+
+func keyOf(near compact.Node, a compact.Arc) key {
+	if a.Backward() {
+		return key{a.Far(), near, a.Kind()}
+	}
+	return key{near, a.Far(), a.Kind()}
+}
+
+// find looks an edge up at the end that has fewer.
+func (p *picture) find(k key) (near compact.Node, a compact.Arc, ok bool) {
+	near = k.from
+	if len(p.Arcs(k.to)) < len(p.Arcs(k.from)) {
+		near = k.to
+	}
+	arcs := p.Arcs(near)
+	i := slices.IndexFunc(arcs, func(a compact.Arc) bool { return keyOf(near, a) == k })
+	if i < 0 {
+		return near, a, false
+	}
+	return near, arcs[i], true
+}
+
+// followed is the edge from the node to the one that it may be.
+func (p *picture) followed(n compact.Node) (a compact.Arc, ok bool) {
+	if !p.Mark(n).Same() {
+		return a, false
+	}
+	arcs := p.Arcs(n)
+	i := slices.IndexFunc(arcs, func(a compact.Arc) bool { return a.Kind() == graph.EdgePossiblySame && !a.Backward() })
+	if i < 0 {
+		return a, false
+	}
+	return arcs[i], true
+}
+
+// update is one change of a picture in the making; until apply the picture is as it was, but that ids have numbers.
+type update struct {
+	p      *picture
+	drafts map[compact.Node]draft
+	// aliases are the nodes that ids belong to; the id's own number where it is no other's any more.
+	aliases map[compact.Node]compact.Node
+	// held are the edges that the picture has at the nodes that are replaced, and those that were put.
+	held map[key]held
+	puts []put
+	cuts cuts
+	same [][2]compact.Node // the edges to follow that are put in
+}
+
+// draft is a node as it will be; the zero draft is of none.
+type draft struct {
 	known   bool
-	about   D
+	grade   uint8
 	members []graph.ID
-	// sameAs is the node that this one is followed to, followers are those that are followed to this one.
-	sameAs    graph.ID
-	followers []graph.ID
-	// out is in order of To, in in order of From, then of kind.
-	out, in []*graph.Edge
+	sameAs  graph.ID // the node that it is followed to
 }
 
-func (n *node[D]) degree() int { return len(n.out) + len(n.in) }
+// held is an edge of the picture, as seen from one of its ends; put says that it, or one in its place, was read.
+type held struct {
+	near compact.Node
+	arc  compact.Arc
+	put  bool
+}
 
-// canonical is the id's node.
-func (p *picture[D]) canonical(id graph.ID) graph.ID {
-	if to, ok := p.aliases.get(id); ok {
+// put is an edge that was read: a new one, or what is new of one that is there.
+type put struct {
+	graph.Edge
+	from, to compact.Node
+	there    bool
+	number   uint32
+}
+
+// cuts are edges to take out, and the nodes at which they are.
+type cuts struct {
+	edges map[uint32]struct{}
+	ends  map[compact.Node]struct{}
+}
+
+func (c cuts) add(near compact.Node, a compact.Arc) {
+	c.edges[a.Edge()], c.ends[near], c.ends[a.Far()] = struct{}{}, struct{}{}, struct{}{}
+}
+
+func (p *picture) update() *update {
+	return &update{
+		p: p, drafts: map[compact.Node]draft{}, aliases: map[compact.Node]compact.Node{}, held: map[key]held{},
+		cuts: cuts{map[uint32]struct{}{}, map[compact.Node]struct{}{}},
+	}
+}
+
+// node is the node that an id will belong to. No id belongs to one that belongs to another itself: whatever makes a
+// node another's takes its ids from it.
+func (u *update) node(id graph.ID) compact.Node {
+	n := u.p.Node(id)
+	if to, changed := u.aliases[n]; changed {
 		return to
 	}
-	return id
-}
-
-func keyOf(e *graph.Edge) graph.EdgeKey { return graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To} }
-
-func byTo(a, b *graph.Edge) int {
-	return cmp.Or(a.To.Compare(b.To), cmp.Compare(a.Kind, b.Kind))
-}
-
-func byFrom(a, b *graph.Edge) int {
-	return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Kind, b.Kind))
-}
-
-// update is one change of a picture in the making; until apply the picture is as it was.
-type update[D any] struct {
-	p  *picture[D]
-	by *edit
-	// drafts are the nodes that change, each copied once; only their followers may be changed in place.
-	drafts  map[graph.ID]*node[D]
-	aliases map[graph.ID]graph.ID // zero to remove
-	// held are the edges that the picture has at the nodes that are replaced; nil once read again.
-	held  map[graph.EdgeKey]*graph.Edge
-	edits map[graph.ID]*edits
-}
-
-// edits are the changes of one node's lists.
-type edits struct{ out, in []edgeEdit }
-
-// edgeEdit puts an edge in, in place of one of the same key, or cuts it out.
-type edgeEdit struct {
-	edge *graph.Edge
-	cut  bool
-}
-
-func (p *picture[D]) update(by *edit) *update[D] {
-	return &update[D]{
-		p: p, by: by, drafts: map[graph.ID]*node[D]{}, aliases: map[graph.ID]graph.ID{},
-		held: map[graph.EdgeKey]*graph.Edge{}, edits: map[graph.ID]*edits{},
-	}
-}
-
-// draft is the node as it will be.
-func (u *update[D]) draft(id graph.ID) *node[D] {
-	n, ok := u.drafts[id]
-	if !ok {
-		n = &node[D]{id: id}
-		if old, there := u.p.nodes.get(id); there {
-			*n = *old
-			n.followers = slices.Clone(old.followers)
-		}
-		u.drafts[id] = n
-	}
-	return n
+	return u.p.Aliased(n)
 }
 
 // know takes in what the store says of a node.
-func (u *update[D]) know(e graph.Entity, about D) {
-	n := u.draft(e.ID)
-	n.known, n.about = true, about
+func (u *update) know(e graph.Entity, grade uint8) {
+	n := u.p.Node(e.ID)
 	u.unlink(n)
-	n.members = slices.Clone(e.Members)
-	for _, m := range n.members {
-		u.aliases[m] = e.ID
-		if _, there := u.p.nodes.get(m); there {
-			u.drop(m)
-		}
+	if u.node(e.ID) != n {
+		u.aliases[n] = n
 	}
-	u.follow(n, e.SameAs)
+	u.drafts[n] = draft{true, grade, slices.Clone(e.Members), e.SameAs}
+	for _, m := range e.Members {
+		u.aliases[u.p.Node(m)] = n
+		u.drop(m)
+	}
 }
 
 // drop takes out a node that is no more, with its edges. Its followers are asked for themselves.
-func (u *update[D]) drop(id graph.ID) {
-	n := u.draft(id)
-	var nothing D
-	n.known, n.about = false, nothing
-	u.unlink(n)
-	u.follow(n, graph.ID{})
-	u.replace(id)
+func (u *update) drop(id graph.ID) {
+	if n, ok := u.p.Find(id); ok {
+		u.unlink(n)
+		u.drafts[n] = draft{}
+		u.replace(id)
+	}
 }
 
 // unlink takes the node's other ids from it, but for those that another node has by now.
-func (u *update[D]) unlink(n *node[D]) {
-	for _, m := range n.members {
-		to, changed := u.aliases[m]
-		if !changed {
-			to, _ = u.p.aliases.get(m)
-		}
-		if to == n.id {
-			u.aliases[m] = graph.ID{}
+func (u *update) unlink(n compact.Node) {
+	d, drafted := u.drafts[n]
+	if !drafted {
+		d.members = u.p.members[u.p.ID(n)]
+	}
+	for _, m := range d.members {
+		if u.node(m) == n {
+			m := u.p.Node(m)
+			u.aliases[m] = m
 		}
 	}
-	n.members = nil
 }
 
-func (u *update[D]) follow(n *node[D], to graph.ID) {
-	if n.sameAs == to {
-		return
-	}
-	if !n.sameAs.IsZero() {
-		old := u.draft(n.sameAs)
-		old.followers = slices.DeleteFunc(old.followers, func(f graph.ID) bool { return f == n.id })
-	}
-	if !to.IsZero() {
-		now := u.draft(to)
-		now.followers = append(now.followers, n.id)
-	}
-	n.sameAs = to
-}
-
-// replace says that all edges at the node will be put again; those that are not are cut.
-func (u *update[D]) replace(id graph.ID) {
-	n, there := u.p.nodes.get(id)
-	if !there {
-		return
-	}
-	for _, list := range [][]*graph.Edge{n.out, n.in} {
-		for _, e := range list {
-			u.held[keyOf(e)] = e
-		}
-	}
+// replace says that all observed edges at the node will be put again; those that are not are cut.
+func (u *update) replace(id graph.ID) {
+	u.hold(id, func(compact.Arc) bool { return true })
 }
 
 // replaceBy says so of those edges at the node that the plan reads there.
-func (u *update[D]) replaceBy(p *plan, id graph.ID) {
-	n, there := u.p.nodes.get(id)
-	if !there {
-		return
-	}
-	for _, e := range n.out {
-		if !p.inward(e.Kind) {
-			u.held[keyOf(e)] = e
-		}
-	}
-	if p.in == nil {
-		return
-	}
-	for _, e := range n.in {
-		if p.inward(e.Kind) {
-			u.held[keyOf(e)] = e
-		}
-	}
+func (u *update) replaceBy(p *plan, id graph.ID) {
+	u.hold(id, func(a compact.Arc) bool { return p.inward(a.Kind()) == a.Backward() })
 }
 
-// put takes in an observed edge as read. The first of several of one key counts.
-func (u *update[D]) put(e graph.Edge) {
-	k := keyOf(&e)
-	old, held := u.held[k]
-	if held && old == nil {
-		return
-	}
-	u.held[k] = nil
-	if old == nil || !sameEdge(old, &e) {
-		u.edit(edgeEdit{edge: &e})
-	}
-}
-
-func (u *update[D]) edit(x edgeEdit) {
-	from, to := u.at(x.edge.From), u.at(x.edge.To)
-	from.out, to.in = append(from.out, x), append(to.in, x)
-}
-
-func (u *update[D]) at(id graph.ID) *edits {
-	x, ok := u.edits[id]
+func (u *update) hold(id graph.ID, which func(compact.Arc) bool) {
+	n, ok := u.p.Find(id)
 	if !ok {
-		x = &edits{}
-		u.edits[id] = x
+		return
 	}
-	return x
+	for _, a := range u.p.Arcs(n) {
+		if a.Kind() != graph.EdgePossiblySame && which(a) {
+			u.held[keyOf(n, a)] = held{near: n, arc: a}
+		}
+	}
 }
 
-func sameEdge(a, b *graph.Edge) bool {
+// put takes in an observed edge as read; nodes must be known before. The first of several of one key counts.
+func (u *update) put(e graph.Edge) {
+	k := key{u.node(e.From), u.node(e.To), e.Kind}
+	h, there := u.held[k]
+	if h.put {
+		return
+	}
+	if !there {
+		h.near, h.arc, there = u.p.find(k)
+	}
+	h.put = true
+	u.held[k] = h
+	if !there || !sameEdge(u.p.Edge(h.near, h.arc), e) {
+		u.puts = append(u.puts, put{e, k.from, k.to, there, h.arc.Edge()})
+	}
+}
+
+func sameEdge(a, b graph.Edge) bool {
 	return a.FirstSeen.Equal(b.FirstSeen) && a.LastSeen.Equal(b.LastSeen) && a.EndedAt.Equal(b.EndedAt) &&
 		a.Count == b.Count && a.Inferred == b.Inferred && slices.Equal(a.Sources, b.Sources) && slices.Equal(a.Alerts, b.Alerts)
 }
 
-// apply makes the change.
-func (u *update[D]) apply() {
-	for _, e := range u.held {
-		if e != nil {
-			u.edit(edgeEdit{e, true})
+// apply makes the change. After an error the picture is good for nothing.
+func (u *update) apply() error {
+	for _, h := range u.held {
+		if !h.put {
+			u.cuts.add(h.near, h.arc)
 		}
 	}
-	for id, x := range u.edits {
-		n := u.draft(id)
-		before := len(n.out)
-		n.out, n.in = splice(n.out, x.out, byTo), splice(n.in, x.in, byFrom)
-		u.p.edges += len(n.out) - before
+	observed := len(u.cuts.edges)
+	u.follow()
+	u.moveFollowers()
+	u.p.derived += len(u.same) - (len(u.cuts.edges) - observed)
+	u.p.Remove(u.cuts.edges, u.cuts.ends)
+	for n, of := range u.aliases {
+		u.p.Alias(n, of)
 	}
-	for id, n := range u.drafts {
-		if n.known || n.degree()+len(n.followers) > 0 {
-			u.p.nodes.set(u.by, id, n)
-		} else {
-			u.p.nodes.remove(u.by, id)
+	u.settle()
+	u.insert()
+	return u.p.Err()
+}
+
+// follow has each node followed to the one that the store says now.
+func (u *update) follow() {
+	for n, d := range u.drafts {
+		to := n
+		if !d.sameAs.IsZero() {
+			to = u.node(d.sameAs)
 		}
-	}
-	for id, to := range u.aliases {
-		if to.IsZero() {
-			u.p.aliases.remove(u.by, id)
-		} else {
-			u.p.aliases.set(u.by, id, to)
+		a, ok := u.p.followed(n)
+		if ok && a.Far() == to {
+			continue
+		}
+		if ok {
+			u.cuts.add(n, a)
+		}
+		if to != n {
+			u.same = append(u.same, [2]compact.Node{n, to})
 		}
 	}
 }
 
-// splice returns a new list with the edits made; the list is in the order.
-func splice(list []*graph.Edge, edits []edgeEdit, order func(a, b *graph.Edge) int) []*graph.Edge {
-	if len(edits) == 0 {
-		return list
-	}
-	slices.SortFunc(edits, func(a, b edgeEdit) int { return order(a.edge, b.edge) })
-	out := make([]*graph.Edge, 0, len(list)+len(edits))
-	for _, x := range edits {
-		i, found := slices.BinarySearchFunc(list, x.edge, order)
-		out, list = append(out, list[:i]...), list[i:]
-		if found {
-			list = list[1:]
+// moveFollowers has those that are followed to a node which is another's now followed to that, until they are read.
+func (u *update) moveFollowers() {
+	for n, of := range u.aliases {
+		if n == of || !u.p.Mark(n).Same() {
+			continue
 		}
-		if !x.cut {
-			out = append(out, x.edge)
+		for _, a := range u.p.Arcs(n) {
+			if _, cut := u.cuts.edges[a.Edge()]; cut || !a.Backward() || a.Kind() != graph.EdgePossiblySame {
+				continue
+			}
+			u.cuts.add(n, a)
+			if a.Far() != of {
+				u.same = append(u.same, [2]compact.Node{a.Far(), of})
+			}
 		}
 	}
-	return append(out, list...)
+}
+
+// settle says what the nodes are.
+func (u *update) settle() {
+	for n, d := range u.drafts {
+		id := u.p.ID(n)
+		if len(d.members) > 0 {
+			u.p.members[id] = d.members
+		} else {
+			delete(u.p.members, id)
+		}
+		if u.p.Aliased(n) == n {
+			u.p.Know(n, d.known)
+			u.p.Grade(n, d.grade)
+		}
+	}
+}
+
+func (u *update) insert() {
+	for _, x := range u.puts {
+		if x.there {
+			u.p.Set(x.number, x.Edge)
+		} else {
+			u.p.Insert(x.Edge, x.from, x.to)
+		}
+	}
+	for _, ends := range u.same {
+		u.p.Insert(graph.Edge{Kind: graph.EdgePossiblySame, Count: 1, Inferred: true}, ends[0], ends[1])
+	}
 }

@@ -60,7 +60,7 @@ func (b *bench) drawExpiry() *graph.Expiry {
 	e := &graph.Expiry{EdgesBefore: graphtest.Epoch.Add(100 * time.Hour)}
 	for edge, err := range b.store.Edges(context.Background(), view, graph.EdgeQuery{}) {
 		if edge = must(edge, err)(b.t); edge.Over(e.EdgesBefore, e.CredentialLife) && b.one(3, "over") {
-			e.Edges, b.expired = append(e.Edges, keyOf(&edge)), b.expired+1
+			e.Edges, b.expired = append(e.Edges, graph.EdgeKey{From: edge.From, Kind: edge.Kind, To: edge.To}), b.expired+1
 		}
 	}
 	return e
@@ -69,7 +69,7 @@ func (b *bench) drawExpiry() *graph.Expiry {
 func (b *bench) one(of int, what string) bool { return rapid.IntRange(1, of).Draw(b.t, what) == 1 }
 
 // follower is a topology that the test moves by hand.
-func (b *bench) follower() *Topology[string] {
+func (b *bench) follower() *Topology {
 	source := &hooked{Source: b.store, page: rapid.IntRange(1, 3).Draw(b.t, "page")}
 	source.before = func(context.Context, string) error {
 		if b.one(12, "commit during the call") {
@@ -88,12 +88,12 @@ func (b *bench) follower() *Topology[string] {
 		b.torn++
 		return true
 	}
-	o := Options[string]{Describe: facts, limits: drawLimits(b.t), Poll: rapid.SampledFrom([]time.Duration{1, time.Hour}).Draw(b.t, "poll")}
-	return newTopology[string](source, graphtest.Tenant, o)
+	o := Options{Grade: facts, limits: drawLimits(b.t), Poll: rapid.SampledFrom([]time.Duration{1, time.Hour}).Draw(b.t, "poll")}
+	return newTopology(source, graphtest.Tenant, o)
 }
 
 // advance has the follower poll once and checks what it shows.
-func (b *bench) advance(f *Topology[string]) {
+func (b *bench) advance(f *Topology) {
 	switch err := f.advance(context.Background()); {
 	case errors.Is(err, graph.ErrTooOld):
 		b.rebuilt++
@@ -103,7 +103,7 @@ func (b *bench) advance(f *Topology[string]) {
 	b.check(f)
 }
 
-func (b *bench) check(f *Topology[string]) {
+func (b *bench) check(f *Topology) {
 	switch s := f.shown; {
 	case s == nil:
 	case s.Exact:
@@ -115,7 +115,7 @@ func (b *bench) check(f *Topology[string]) {
 }
 
 // settle commits the rest and has the followers poll until they are there.
-func (b *bench) settle(followers []*Topology[string]) {
+func (b *bench) settle(followers []*Topology) {
 	for b.commit() {
 	}
 	b.faulty = false
@@ -152,7 +152,7 @@ func follow(t *testing.T, open func(t *rapid.T) graph.Store) (total bench) {
 		b := newBench(t, open(t), 30)
 		defer b.store.Close()
 		b.faulty = rapid.Bool().Draw(t, "faulty")
-		followers := []*Topology[string]{b.follower(), b.follower()}
+		followers := []*Topology{b.follower(), b.follower()}
 		for range rapid.IntRange(0, 12).Draw(t, "steps") {
 			if i := rapid.IntRange(0, 2).Draw(t, "who"); i < len(followers) {
 				b.advance(followers[i])

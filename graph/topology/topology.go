@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 )
 
 // Source is what a topology follows: some of graph.Store. What its reads show may lag behind its commits, but
@@ -41,10 +42,9 @@ const (
 var ErrStale = errors.New("topology is stale")
 
 // Options of a topology; the zero value serves. Zero durations mean the defaults.
-type Options[D any] struct {
-	// Describe makes what is kept of a node besides its edges, for Snapshot.Describe; nil keeps nothing. It
-	// must not keep the entity.
-	Describe func(graph.Entity) D
+type Options struct {
+	// Grade says of each node how much it matters, up to compact.MaxGrade; nil says 0 of all.
+	Grade func(graph.Entity) uint8
 	// Poll is the time from the end of one poll for changes to the next. A hint or a waiting View has it poll
 	// at once, but never within a fortieth of Poll after the last.
 	Poll time.Duration
@@ -65,9 +65,9 @@ type Options[D any] struct {
 	limits limits // smaller in tests
 }
 
-func (o Options[D]) withDefaults() Options[D] {
-	if o.Describe == nil {
-		o.Describe = func(graph.Entity) (nothing D) { return nothing }
+func (o Options) withDefaults() Options {
+	if o.Grade == nil {
+		o.Grade = func(graph.Entity) uint8 { return 0 }
 	}
 	for _, d := range []struct {
 		set   *time.Duration
@@ -90,16 +90,16 @@ func (o Options[D]) withDefaults() Options[D] {
 }
 
 // Topology follows one tenant with one goroutine. All methods are safe for concurrent use.
-type Topology[D any] struct {
-	reader[D]
+type Topology struct {
+	reader
 	hint chan struct{}
 	stop context.CancelFunc
 	done chan struct{}
 
-	work *work[D] // the goroutine's; nil where a scan is due
+	work *work // the goroutine's; nil where a scan is due
 
 	mu       sync.Mutex
-	shown    *Snapshot[D]  // without Confirmed and Stale; nil before the first is built
+	shown    *Snapshot     // without Confirmed and Stale; nil before the first is built
 	moved    chan struct{} // closed and replaced when another is shown
 	at       time.Time     // Snapshot.Confirmed; before the first, when following began
 	trimmed  bool          // changes are missing
@@ -109,7 +109,7 @@ type Topology[D any] struct {
 
 // Follow begins to hold the tenant's graph, until ctx ends or Close. It returns at once; View waits until the
 // first graph is built. A source that fails is tried again for ever. Errors: graph.ErrInvalid for no tenant.
-func Follow[D any](ctx context.Context, source Source, tenant graph.TenantID, o Options[D]) (*Topology[D], error) {
+func Follow(ctx context.Context, source Source, tenant graph.TenantID, o Options) (*Topology, error) {
 	if err := tenant.Check(); err != nil {
 		return nil, err
 	}
@@ -120,23 +120,23 @@ func Follow[D any](ctx context.Context, source Source, tenant graph.TenantID, o 
 	return t, nil
 }
 
-func newTopology[D any](source Source, tenant graph.TenantID, o Options[D]) *Topology[D] {
+func newTopology(source Source, tenant graph.TenantID, o Options) *Topology {
 	o = o.withDefaults()
-	return &Topology[D]{
-		reader: reader[D]{source, tenant, o}, hint: make(chan struct{}, 1), stop: func() {}, done: make(chan struct{}),
+	return &Topology{
+		reader: reader{source, tenant, o}, hint: make(chan struct{}, 1), stop: func() {}, done: make(chan struct{}),
 		moved: make(chan struct{}), at: o.Clock(),
 	}
 }
 
 // Close stops following and waits for the goroutine to end. Snapshots stay good. Closing twice is harmless.
-func (t *Topology[D]) Close() error {
+func (t *Topology) Close() error {
 	t.stop()
 	<-t.done
 	return nil
 }
 
 // Hint says that the store has probably moved: the topology polls now. It never blocks.
-func (t *Topology[D]) Hint() {
+func (t *Topology) Hint() {
 	select {
 	case t.hint <- struct{}{}:
 	default: // one is pending
@@ -146,7 +146,7 @@ func (t *Topology[D]) Hint() {
 // View returns the graph as it is held, once it has all of atLeast; 0 waits for nothing but the first graph. It
 // has the topology poll now where it must wait. It answers during an outage too: see Snapshot.Stale. Errors:
 // ctx's, with the source's last beside it, and graph.ErrClosed.
-func (t *Topology[D]) View(ctx context.Context, atLeast graph.Revision) (*Snapshot[D], error) {
+func (t *Topology) View(ctx context.Context, atLeast graph.Revision) (*Snapshot, error) {
 	for {
 		s, moved, err := t.current()
 		if err != nil || s != nil && s.Revision >= atLeast {
@@ -162,7 +162,7 @@ func (t *Topology[D]) View(ctx context.Context, atLeast graph.Revision) (*Snapsh
 }
 
 // waited says what a View waited for in vain.
-func (t *Topology[D]) waited(err error, s *Snapshot[D], atLeast graph.Revision) error {
+func (t *Topology) waited(err error, s *Snapshot, atLeast graph.Revision) error {
 	var at graph.Revision
 	if s != nil {
 		at = s.Revision
@@ -177,7 +177,7 @@ func (t *Topology[D]) waited(err error, s *Snapshot[D], atLeast graph.Revision) 
 }
 
 // current is the snapshot of now, nil before the first is built.
-func (t *Topology[D]) current() (*Snapshot[D], <-chan struct{}, error) {
+func (t *Topology) current() (*Snapshot, <-chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.finished {
@@ -194,7 +194,7 @@ func (t *Topology[D]) current() (*Snapshot[D], <-chan struct{}, error) {
 
 // Ready reports whether the graph is fit for answers: built, and confirmed within Options.MaxStale. Errors:
 // ErrStale with the source's last error beside it, graph.ErrClosed, ctx's.
-func (t *Topology[D]) Ready(ctx context.Context) error {
+func (t *Topology) Ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (t *Topology[D]) Ready(ctx context.Context) error {
 }
 
 // run polls until ctx ends.
-func (t *Topology[D]) run(ctx context.Context) {
+func (t *Topology) run(ctx context.Context) {
 	defer t.finish()
 	for failures := 0; ; {
 		err := t.advance(ctx)
@@ -236,7 +236,7 @@ func (t *Topology[D]) run(ctx context.Context) {
 	}
 }
 
-func (t *Topology[D]) finish() {
+func (t *Topology) finish() {
 	t.options.Metrics.remove(t)
 	t.stop()
 	t.mu.Lock()
@@ -246,9 +246,10 @@ func (t *Topology[D]) finish() {
 	close(t.done)
 }
 
-// advance brings the graph to where the source stands, by a scan where there is none or changes are missing.
+// advance brings the graph to where the source stands, by a scan where there is none or changes are missing. A tenant
+// that is too large has none: what was shown before goes stale.
 // What it did before an error is kept for the next time, but for a scan.
-func (t *Topology[D]) advance(ctx context.Context) error {
+func (t *Topology) advance(ctx context.Context) error {
 	if t.work == nil {
 		w, err := t.scan(ctx, t.revision())
 		if err != nil {
@@ -257,7 +258,7 @@ func (t *Topology[D]) advance(ctx context.Context) error {
 		t.work = w
 	}
 	err := t.catchUp(ctx)
-	if errors.Is(err, graph.ErrTooOld) {
+	if errors.Is(err, graph.ErrTooOld) || errors.Is(err, compact.ErrFull) {
 		t.work = nil
 	}
 	return err
@@ -265,7 +266,7 @@ func (t *Topology[D]) advance(ctx context.Context) error {
 
 // catchUp folds rounds of changes into the graph. After a round that the source was not written to in, all of
 // the graph is of one revision and is shown; otherwise it is shown nevertheless, after a few rounds or Poll.
-func (t *Topology[D]) catchUp(ctx context.Context) error {
+func (t *Topology) catchUp(ctx context.Context) error {
 	began := t.options.Clock()
 	for round := 0; ; round++ {
 		if err := t.work.refresh(ctx); err != nil {
@@ -288,8 +289,10 @@ func (t *Topology[D]) catchUp(ctx context.Context) error {
 }
 
 // show gives readers the graph of the goroutine's work.
-func (t *Topology[D]) show(exact bool) {
-	s := &Snapshot[D]{Revision: t.work.collected, Exact: exact, picture: t.work.handOut()}
+func (t *Topology) show(exact bool) {
+	g := t.work.handOut()
+	_, edges := g.Size()
+	s := &Snapshot{Revision: t.work.collected, Exact: exact, graph: g, edges: edges - t.work.picture.derived}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before := t.shown
@@ -301,7 +304,7 @@ func (t *Topology[D]) show(exact bool) {
 }
 
 // revision is the one that is shown.
-func (t *Topology[D]) revision() graph.Revision {
+func (t *Topology) revision() graph.Revision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.shown == nil {
@@ -311,7 +314,7 @@ func (t *Topology[D]) revision() graph.Revision {
 }
 
 // note keeps how a poll ended.
-func (t *Topology[D]) note(err error) {
+func (t *Topology) note(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failure = err
@@ -326,7 +329,7 @@ func (t *Topology[D]) note(err error) {
 
 // pause waits until the next poll is due; it gives false where ctx ended. After failures neither hints nor
 // waiting readers shorten it: they would keep a source down that is.
-func (t *Topology[D]) pause(ctx context.Context, failures int) bool {
+func (t *Topology) pause(ctx context.Context, failures int) bool {
 	if failures > 0 {
 		return sleep(ctx, t.backoff(failures), nil)
 	}
@@ -334,7 +337,7 @@ func (t *Topology[D]) pause(ctx context.Context, failures int) bool {
 	return sleep(ctx, gap, nil) && sleep(ctx, t.options.Poll-gap, t.hint)
 }
 
-func (t *Topology[D]) backoff(failures int) time.Duration {
+func (t *Topology) backoff(failures int) time.Duration {
 	d := t.options.Poll
 	for range failures {
 		if d = 2 * d; d >= t.options.MaxBackoff {

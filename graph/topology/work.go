@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 )
 
 // limits bound one step of the work.
@@ -24,6 +25,8 @@ type limits struct {
 	turn int
 	// batch is the number of scanned edges that are put in at once.
 	batch int
+	// ids bounds the graph; 0 does not.
+	ids int
 }
 
 var usualLimits = limits{nodes: 128, degree: 50_000, fold: 100_000, rounds: 4, turn: 5000, batch: 10_000}
@@ -32,18 +35,17 @@ var usualLimits = limits{nodes: 128, degree: 50_000, fold: 100_000, rounds: 4, t
 var errSlow = errors.New("source gave nothing within the timeout")
 
 // reader asks the source about the tenant.
-type reader[D any] struct {
+type reader struct {
 	source  Source
 	tenant  graph.TenantID
-	options Options[D]
+	options Options
 }
 
 // work is a graph in the making. Its invariant: every node that any commit after the first build's revision
 // and up to collected has changed was read again since that commit, or is dirty.
-type work[D any] struct {
-	reader[D]
-	picture picture[D]
-	by      *edit
+type work struct {
+	reader
+	picture *picture
 	// collected is the revision up to which changes were collected.
 	collected graph.Revision
 	// asked is when collecting last began, complete when a collecting began that came to the end.
@@ -59,9 +61,9 @@ type work[D any] struct {
 // scan builds a graph from nothing. The revision is noted before, so that the changes after it repair what the
 // scan saw of later commits, in part, or not at all. They are collected on the way, since a long scan might
 // outlive them. The scan sees at least the given revision.
-func (r reader[D]) scan(ctx context.Context, atLeast graph.Revision) (*work[D], error) {
+func (r reader) scan(ctx context.Context, atLeast graph.Revision) (*work, error) {
 	now := r.options.Clock()
-	w := &work[D]{reader: r, by: new(edit), asked: now, complete: now, dirty: map[graph.ID]struct{}{}}
+	w := &work{reader: r, picture: newPicture(r.options.limits), asked: now, complete: now, dirty: map[graph.ID]struct{}{}}
 	var err error
 	w.collected, err = w.position(ctx, atLeast)
 	if err == nil {
@@ -73,58 +75,65 @@ func (r reader[D]) scan(ctx context.Context, atLeast graph.Revision) (*work[D], 
 	if err != nil {
 		return nil, fmt.Errorf("topology: scanning: %w", err)
 	}
-	return w, nil
+	w.picture.Tidy()
+	return w, w.picture.Err()
 }
 
-func (r reader[D]) position(ctx context.Context, atLeast graph.Revision) (graph.Revision, error) {
+func (r reader) position(ctx context.Context, atLeast graph.Revision) (graph.Revision, error) {
 	ctx, watch := r.watched(ctx)
 	defer watch.stop()
 	p, err := r.source.Position(ctx, r.view(atLeast))
 	return p.Revision, watch.why(err)
 }
 
-func (r reader[D]) view(atLeast graph.Revision) graph.View {
+func (r reader) view(atLeast graph.Revision) graph.View {
 	return graph.View{Tenant: r.tenant, AtLeast: atLeast}
 }
 
-func (w *work[D]) scanNodes(ctx context.Context) error {
+func (w *work) scanNodes(ctx context.Context) error {
 	for q := (graph.EntityQuery{}); ; {
 		found, err := w.entities(ctx, q)
 		if err != nil || len(found) == 0 {
 			return err
 		}
 		q.After = found[len(found)-1].ID
-		u := w.picture.update(w.by)
+		u := w.picture.update()
 		for _, e := range found {
-			u.know(e, w.options.Describe(e))
+			u.know(e, w.options.Grade(e))
 		}
-		u.apply()
-		if err := w.keepUp(ctx); err != nil {
+		err = u.apply()
+		if err == nil {
+			err = w.keepUp(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-func (w *work[D]) scanEdges(ctx context.Context) error {
-	u, n := w.picture.update(w.by), 0
+func (w *work) scanEdges(ctx context.Context) error {
+	u, n := w.picture.update(), 0
 	err := w.edges(ctx, graph.EdgeQuery{}, func(e graph.Edge) error {
 		u.put(e)
 		if n++; n%w.options.limits.batch > 0 {
 			return nil
 		}
-		u.apply()
-		u = w.picture.update(w.by)
-		return w.keepUp(ctx)
+		err := u.apply()
+		u = w.picture.update()
+		if err == nil {
+			err = w.keepUp(ctx)
+		}
+		return err
 	})
 	if err == nil {
-		u.apply()
+		err = u.apply()
 	}
 	return err
 }
 
 // keepUp collects changes during a scan, all there are: they cannot be read yet, since what the scan still
 // gives may be older.
-func (w *work[D]) keepUp(ctx context.Context) error {
+func (w *work) keepUp(ctx context.Context) error {
 	if w.options.Clock().Sub(w.asked) < w.options.Poll {
 		return nil
 	}
@@ -134,7 +143,7 @@ func (w *work[D]) keepUp(ctx context.Context) error {
 
 // collect marks as dirty what later commits touched, until more than fold nodes are (0: no limit). It reports
 // whether there was any commit. After an error what it took in counts.
-func (w *work[D]) collect(ctx context.Context, fold int) (moved bool, err error) {
+func (w *work) collect(ctx context.Context, fold int) (moved bool, err error) {
 	asked := w.options.Clock()
 	w.asked = asked
 	ctx, watch := w.watched(ctx)
@@ -158,7 +167,7 @@ func (w *work[D]) collect(ctx context.Context, fold int) (moved bool, err error)
 }
 
 // refresh reads all dirty nodes again, some at a time. What was read before an error is not dirty any more.
-func (w *work[D]) refresh(ctx context.Context) error {
+func (w *work) refresh(ctx context.Context) error {
 	if w.plan == nil {
 		w.plan = w.choose()
 	}
@@ -198,21 +207,22 @@ var observed = func() (out []graph.EdgeKind) {
 func (p *plan) inward(k graph.EdgeKind) bool { return slices.Contains(p.in, k) }
 
 // choose has edges read at From, but for kinds of which the dirty nodes have far fewer coming in than going out.
-func (w *work[D]) choose() *plan {
-	turn, nodes := w.options.limits.turn, w.held()
-	balance, most := map[graph.EdgeKind]int{}, 0
-	for _, n := range nodes {
-		for _, e := range n.out {
-			balance[e.Kind]++
-			most = max(most, balance[e.Kind])
-		}
+func (w *work) choose() *plan {
+	turn, edges := w.options.limits.turn, 0
+	for id := range w.dirty {
+		edges += len(w.picture.at(id))
 	}
-	if most <= turn { // hubs of edges that come in are not even looked at
+	if edges <= turn {
 		return &plan{out: observed}
 	}
-	for _, n := range nodes {
-		for _, e := range n.in {
-			balance[e.Kind]--
+	balance := map[graph.EdgeKind]int{}
+	for id := range w.dirty {
+		for _, a := range w.picture.at(id) {
+			if a.Backward() {
+				balance[a.Kind()]--
+			} else {
+				balance[a.Kind()]++
+			}
 		}
 	}
 	return planFor(balance, turn)
@@ -230,24 +240,13 @@ func planFor(balance map[graph.EdgeKind]int, turn int) *plan {
 	return p
 }
 
-// held are the dirty nodes that the picture has.
-func (w *work[D]) held() (out []*node[D]) {
-	for id := range w.dirty {
-		if n, ok := w.picture.nodes.get(id); ok {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
 // portion is the number of first ids that one call may ask for.
-func (w *work[D]) portion(ids []graph.ID) int {
+func (w *work) portion(ids []graph.ID) int {
 	degree := 0
 	for i, id := range ids {
-		if n, ok := w.picture.nodes.get(id); ok {
-			degree += len(n.out)
-			if w.plan.in != nil {
-				degree += len(n.in)
+		for _, a := range w.picture.at(id) {
+			if !a.Backward() || w.plan.in != nil {
+				degree++
 			}
 		}
 		if i == w.options.limits.nodes || i > 0 && degree > w.options.limits.degree {
@@ -259,7 +258,7 @@ func (w *work[D]) portion(ids []graph.ID) int {
 
 // reread replaces the nodes and by the plan the edges at them. An id that now belongs to another node takes
 // its edges along, and that node is read too.
-func (w *work[D]) reread(ctx context.Context, ids []graph.ID) error {
+func (w *work) reread(ctx context.Context, ids []graph.ID) error {
 	found, err := w.entities(ctx, graph.EntityQuery{IDs: ids})
 	if err == nil && len(found) != len(ids) {
 		err = fmt.Errorf("source gave %d entities for %d ids", len(found), len(ids))
@@ -267,7 +266,7 @@ func (w *work[D]) reread(ctx context.Context, ids []graph.ID) error {
 	if err != nil {
 		return err
 	}
-	u, seen := w.picture.update(w.by), map[graph.ID]bool{}
+	u, seen := w.picture.update(), map[graph.ID]bool{}
 	var planned, whole []graph.ID
 	for i, e := range found {
 		if e.ID != ids[i] {
@@ -284,11 +283,11 @@ func (w *work[D]) reread(ctx context.Context, ids []graph.ID) error {
 			planned = append(planned, e.ID)
 			u.replaceBy(w.plan, e.ID)
 		}
-		u.know(e, w.options.Describe(e))
+		u.know(e, w.options.Grade(e))
 	}
 	err = w.rereadEdges(ctx, planned, whole, func(e graph.Edge) error { u.put(e); return nil })
 	if err == nil {
-		u.apply()
+		err = u.apply()
 	}
 	return err
 }
@@ -296,15 +295,11 @@ func (w *work[D]) reread(ctx context.Context, ids []graph.ID) error {
 // regrouped reports whether the node gained or lost ids. Its edges are then read whole: the commit that did it
 // may be a later one, of which nothing is dirty yet, and the edges of a node that is dropped for having been
 // joined must not be missing until it is.
-func (w *work[D]) regrouped(e graph.Entity) bool {
-	var members []graph.ID
-	if n, ok := w.picture.nodes.get(e.ID); ok {
-		members = n.members
-	}
-	return !slices.Equal(members, e.Members)
+func (w *work) regrouped(e graph.Entity) bool {
+	return !slices.Equal(w.picture.members[e.ID], e.Members)
 }
 
-func (w *work[D]) rereadEdges(ctx context.Context, planned, whole []graph.ID, found func(graph.Edge) error) error {
+func (w *work) rereadEdges(ctx context.Context, planned, whole []graph.ID, found func(graph.Edge) error) error {
 	for _, q := range []graph.EdgeQuery{
 		{Nodes: whole, Kinds: observed},
 		{Nodes: planned, Direction: graph.Out, Kinds: w.plan.out},
@@ -320,15 +315,15 @@ func (w *work[D]) rereadEdges(ctx context.Context, planned, whole []graph.ID, fo
 	return nil
 }
 
-// handOut gives the picture to readers; from then on the work copies what it changes.
-func (w *work[D]) handOut() picture[D] {
+// handOut gives the graph to readers.
+func (w *work) handOut() *compact.Graph {
 	w.options.Metrics.taken(w.options.Clock(), w.unseen)
-	w.by, w.unseen = new(edit), nil
-	return w.picture
+	w.unseen = nil
+	return w.picture.Graph()
 }
 
 // entities reads nodes of at least the collected revision.
-func (w *work[D]) entities(ctx context.Context, q graph.EntityQuery) ([]graph.Entity, error) {
+func (w *work) entities(ctx context.Context, q graph.EntityQuery) ([]graph.Entity, error) {
 	ctx, watch := w.watched(ctx)
 	defer watch.stop()
 	found, err := w.source.Entities(ctx, w.view(w.collected), q)
@@ -336,7 +331,7 @@ func (w *work[D]) entities(ctx context.Context, q graph.EntityQuery) ([]graph.En
 }
 
 // edges calls found for each observed edge of at least the collected revision and of a kind in the table.
-func (w *work[D]) edges(ctx context.Context, q graph.EdgeQuery, found func(graph.Edge) error) error {
+func (w *work) edges(ctx context.Context, q graph.EdgeQuery, found func(graph.Edge) error) error {
 	ctx, watch := w.watched(ctx)
 	defer watch.stop()
 	n := 0
@@ -362,7 +357,7 @@ type watchdog struct {
 	limit  time.Duration
 }
 
-func (r reader[D]) watched(ctx context.Context) (context.Context, watchdog) {
+func (r reader) watched(ctx context.Context) (context.Context, watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(r.options.Timeout, func() { cancel(errSlow) })
 	return ctx, watchdog{ctx, cancel, timer, r.options.Timeout}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 	"github.com/clew-security/clew/graph/graphtest"
 )
 
@@ -24,10 +25,10 @@ func count(s Source) *counted {
 }
 
 // byHand is a topology that the test moves, and has moved once.
-func byHand(t *testing.T, s Source, o Options[string]) *Topology[string] {
+func byHand(t *testing.T, s Source, o Options) *Topology {
 	t.Helper()
-	o.Describe = facts
-	f := newTopology[string](s, graphtest.Tenant, o)
+	o.Grade = facts
+	f := newTopology(s, graphtest.Tenant, o)
 	must(0, f.advance(context.Background()))(t)
 	return f
 }
@@ -43,7 +44,7 @@ func TestManyChangesAreOneReRead(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
 	c := count(s)
-	f := byHand(t, c, Options[string]{})
+	f := byHand(t, c, Options{})
 	for i := range 50 {
 		apply(t, s, logon(t, i, i%7))
 	}
@@ -59,7 +60,7 @@ func TestAReReadIsCutByNodesAndByTheirEdges(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
 	c := count(s)
-	f := byHand(t, c, Options[string]{limits: limits{nodes: 10, degree: 15, fold: 1000, rounds: 4, turn: 1000, batch: 1000}})
+	f := byHand(t, c, Options{limits: limits{nodes: 10, degree: 15, fold: 1000, rounds: 4, turn: 1000, batch: 1000}})
 	apply(t, s, logons(t, numbers(39), 1, 0)) // 40 nodes
 	must(0, f.advance(context.Background()))(t)
 	if n := c.calls["edges"] - 1; n != 4 {
@@ -89,7 +90,7 @@ func TestAHubIsNotReadWholeForEveryEdgeItGets(t *testing.T) {
 		}
 		apply(t, s, all)
 		c := count(s)
-		f := byHand(t, c, Options[string]{})
+		f := byHand(t, c, Options{})
 		clear(c.calls)
 		u, d := at(6000)
 		apply(t, s, logon(t, u, d))
@@ -119,7 +120,7 @@ func TestAnEdgeBetweenHubsIsReadAtOneOfThem(t *testing.T) {
 			}
 			return nil
 		}}
-		f := byHand(t, source, Options[string]{limits: limits{nodes: 1, degree: 1000, fold: 1000, rounds: 4, turn: 5, batch: 1000}})
+		f := byHand(t, source, Options{limits: limits{nodes: 1, degree: 1000, fold: 1000, rounds: 4, turn: 5, batch: 1000}})
 		apply(t, s, logons(t, []int{0}, 1, 5))
 		if fails {
 			left = 2
@@ -143,7 +144,7 @@ func TestAnEdgeThatWasRemovedGoesAtWhicheverEndItIsRead(t *testing.T) {
 			u, d := at(n)
 			apply(t, s, logon(t, u, d))
 		}
-		f := byHand(t, s, Options[string]{limits: limits{nodes: 100, degree: 1000, fold: 1000, rounds: 4, turn: 5, batch: 1000}})
+		f := byHand(t, s, Options{limits: limits{nodes: 100, degree: 1000, fold: 1000, rounds: 4, turn: 5, batch: 1000}})
 		u, d := at(3)
 		key := graph.EdgeKey{From: user(t, u).ID(), Kind: graph.EdgeLoggedOn, To: device(t, d).ID()}
 		apply(t, s, graph.Batch{Expire: &graph.Expiry{Edges: []graph.EdgeKey{key}, EdgesBefore: graphtest.Epoch.Add(time.Hour)}})
@@ -177,7 +178,7 @@ func TestAJoinThatIsSeenTooEarlyLosesNoEdge(t *testing.T) {
 		}
 		return nil
 	}}
-	f := byHand(t, source, Options[string]{limits: limits{nodes: 100, degree: 1000, fold: 1000, rounds: 1, turn: 5, batch: 1000}})
+	f := byHand(t, source, Options{limits: limits{nodes: 100, degree: 1000, fold: 1000, rounds: 1, turn: 5, batch: 1000}})
 	old.Source = "identity"
 	r := apply(t, s, graph.Batch{Entities: []graph.EntityObservation{old}})
 	join = true
@@ -185,7 +186,7 @@ func TestAJoinThatIsSeenTooEarlyLosesNoEdge(t *testing.T) {
 	if f.shown.Revision != r || f.shown.Exact {
 		t.Fatalf("revision %d (exact: %v), want a picture of %d that has seen more", f.shown.Revision, f.shown.Exact, r)
 	}
-	if n := len(ofSnapshot{f.shown}.edges(t, graph.EdgeQuery{Nodes: []graph.ID{old.ID()}})); n != 1 {
+	if n := len(ofGraph{f.shown.Graph()}.edges(t, old.ID())); n != 1 {
 		t.Errorf("%d edges at the device, want 1", n)
 	}
 	for range 2 {
@@ -225,7 +226,7 @@ func TestANodeThatIsNoMoreGoesWithItsEdges(t *testing.T) {
 	defer s.Close()
 	r := apply(t, s, logons(t, numbers(3), 1, 0))
 	w := &without{Source: s}
-	f := byHand(t, w, Options[string]{})
+	f := byHand(t, w, Options{})
 	w.gone, w.changed = device(t, 1).ID(), r+1
 	must(0, f.advance(context.Background()))(t)
 	if nodes, edges := f.shown.Size(); nodes != 3 || edges != 0 {
@@ -244,7 +245,7 @@ func TestAScanOutlivesTheChangesMadeMeanwhile(t *testing.T) {
 		}
 		return nil
 	}}
-	f := byHand(t, source, Options[string]{Poll: time.Nanosecond})
+	f := byHand(t, source, Options{Poll: time.Nanosecond})
 	must(0, f.advance(context.Background()))(t)
 	compare(t, truthOf(t, s), f.shown)
 }
@@ -261,7 +262,7 @@ func TestWhatAScanGivesLateDoesNotUndoAChange(t *testing.T) {
 		}
 		return nil
 	}}
-	f := byHand(t, source, Options[string]{Poll: time.Nanosecond, limits: limits{nodes: 9, degree: 9, fold: 9, rounds: 9, turn: 9, batch: 1}})
+	f := byHand(t, source, Options{Poll: time.Nanosecond, limits: limits{nodes: 9, degree: 9, fold: 9, rounds: 9, turn: 9, batch: 1}})
 	must(0, f.advance(context.Background()))(t)
 	compare(t, truthOf(t, s), f.shown)
 }
@@ -271,7 +272,7 @@ func TestNothingIsReadWhereNobodyWrites(t *testing.T) {
 	defer s.Close()
 	apply(t, s, logon(t, 1, 1))
 	c := count(s)
-	f := byHand(t, c, Options[string]{})
+	f := byHand(t, c, Options{})
 	clear(c.calls)
 	must(0, f.advance(context.Background()))(t)
 	if len(c.calls) != 1 || c.calls["changes"] != 1 {
@@ -284,7 +285,7 @@ func TestNodesThatAreAllGoneAreNotTakenForAll(t *testing.T) {
 	defer s.Close()
 	apply(t, s, logon(t, 1, 1))
 	c := count(s)
-	f := byHand(t, c, Options[string]{})
+	f := byHand(t, c, Options{})
 	clear(c.calls)
 	f.work.plan = &plan{}
 	must(0, f.work.reread(context.Background(), []graph.ID{graph.NewID(graph.KindDevice, "nobody")}))(t)
@@ -307,39 +308,10 @@ func (d deaf) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) (
 func TestAnAnswerOfTheWrongLengthIsAnError(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
-	f := byHand(t, deaf{s}, Options[string]{})
+	f := byHand(t, deaf{s}, Options{})
 	apply(t, s, logon(t, 1, 1))
 	if err := f.advance(context.Background()); err == nil {
 		t.Error("it was taken")
-	}
-}
-
-func TestASnapshotRefusesWhatItCannotAnswer(t *testing.T) {
-	s := openStore(t, 0)
-	defer s.Close()
-	apply(t, s, logon(t, 1, 1))
-	f := byHand(t, s, Options[string]{})
-	id := device(t, 1).ID()
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	for name, c := range map[string]struct {
-		ctx  context.Context
-		q    graph.EdgeQuery
-		want error
-	}{
-		"without nodes":     {context.Background(), graph.EdgeQuery{}, graph.ErrInvalid},
-		"as of earlier":     {context.Background(), graph.EdgeQuery{Nodes: []graph.ID{id}, AsOf: graphtest.Epoch}, graph.ErrInvalid},
-		"with nobody there": {ended, graph.EdgeQuery{Nodes: []graph.ID{id}}, context.Canceled},
-	} {
-		n := 0
-		for _, err := range f.shown.Edges(c.ctx, c.q) {
-			if n++; n > 1 || !errors.Is(err, c.want) {
-				t.Errorf("%s: item %d, error %v", name, n, err)
-			}
-		}
-		if n == 0 {
-			t.Errorf("%s: no error", name)
-		}
 	}
 }
 
@@ -347,7 +319,7 @@ func TestAClockIsTheOptions(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
 	clock := graphtest.NewClock()
-	f := byHand(t, s, Options[string]{Clock: clock.Now})
+	f := byHand(t, s, Options{Clock: clock.Now})
 	clock.Move(DefaultMaxStale)
 	if err := f.Ready(t.Context()); err != nil {
 		t.Errorf("not ready at the limit: %v", err)
@@ -360,5 +332,28 @@ func TestAClockIsTheOptions(t *testing.T) {
 	must(0, f.advance(t.Context()))(t)
 	if v := must(f.View(t.Context(), 0))(t); v.Stale || f.Ready(t.Context()) != nil {
 		t.Error("not fresh after a poll")
+	}
+}
+
+func TestATenantThatIsTooLargeHasNoGraphUntilItIsNot(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logons(t, numbers(3), 1, 0)) // four ids
+	o := limits{nodes: 100, degree: 1000, fold: 1000, rounds: 4, turn: 5, batch: 1000, ids: 4}
+	f := byHand(t, s, Options{limits: o})
+	before := f.shown
+	last := apply(t, s, logons(t, []int{3}, 1, 1))
+	for range 2 { // by the change, then by a scan
+		if err := f.advance(t.Context()); !errors.Is(err, compact.ErrFull) || f.shown != before {
+			t.Fatalf("beyond the limit: %v, revision %d", err, f.shown.Revision)
+		}
+	}
+	if nodes, edges := before.Size(); nodes != 4 || edges != 3 {
+		t.Errorf("%d nodes and %d edges are shown from before, want 4 and 3", nodes, edges)
+	}
+	f.options.limits.ids = 5
+	must(0, f.advance(t.Context()))(t)
+	if compare(t, truthOf(t, s), f.shown); f.shown.Revision != last {
+		t.Errorf("revision %d is shown, want %d", f.shown.Revision, last)
 	}
 }
