@@ -29,6 +29,7 @@ type Builder struct {
 	arena   arena
 	nodes   int
 	edges   int
+	same    int // nodes with possiblySameAs edges
 	edition uint32
 	free    []uint32 // numbers of edges that are gone
 	err     error
@@ -59,7 +60,7 @@ func (b *Builder) Graph() *Graph {
 	b.sweep(sweepNodes)
 	g := &Graph{
 		ids: b.ids, names: b.ids.names.show(), marks: b.marks.show(), places: b.places.show(), records: b.records.show(), rares: b.rares.show(),
-		chunks: b.arena.show(), nodes: b.nodes, edges: b.edges, memory: b.memory(),
+		chunks: b.arena.show(), nodes: b.nodes, edges: b.edges, same: b.same, memory: b.memory(),
 	}
 	b.edition++
 	return g
@@ -120,6 +121,9 @@ func (b *Builder) Grade(n Node, grade uint8) {
 func (b *Builder) mark(n Node, bits, as Mark) {
 	if old := *b.marks.at(uint32(n)); old&bits != as {
 		*b.marks.change(b.edition, uint32(n)) = old&^bits | as
+		if bits&markSame != 0 {
+			b.same += int(as>>8)*2 - 1
+		}
 	}
 }
 

@@ -117,11 +117,15 @@ type Graph struct {
 	chunks  [][]Arc
 	nodes   int
 	edges   int
+	same    int
 	memory  Memory
 }
 
 // Size counts nodes and edges.
 func (g *Graph) Size() (nodes, edges int) { return g.nodes, g.edges }
+
+// AnySame reports whether there are possiblySameAs edges.
+func (g *Graph) AnySame() bool { return g.same > 0 }
 
 // Numbers is one more than the greatest Node.
 func (g *Graph) Numbers() int { return g.names.n }

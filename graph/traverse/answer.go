@@ -319,6 +319,11 @@ func (a *Answer) Release() {
 // List gives up to n targets by least hops, arrival and id, those after one that it gave; from the first where after
 // is nil. Sources, and what is the same as one, are no targets.
 func (a *Answer) List(after *Target, n int) []Target {
+	return a.list(after, n, func(compact.Node) bool { return true })
+}
+
+// list is List of those that pass.
+func (a *Answer) list(after *Target, n int, pass func(compact.Node) bool) []Target {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.found == nil || n <= 0 {
@@ -330,19 +335,19 @@ func (a *Answer) List(after *Target, n int) []Target {
 	}
 	var out []Target
 	for ; hop < a.found.hopCount() && len(out) < n; hop++ {
-		out = append(out, a.listHop(hop, after, n-len(out))...)
+		out = append(out, a.listHop(hop, after, n-len(out), pass)...)
 	}
 	return out
 }
 
 // listHop gives the first n targets at so many hops, in order.
-func (a *Answer) listHop(hop int, after *Target, n int) []Target {
+func (a *Answer) listHop(hop int, after *Target, n int, pass func(compact.Node) bool) []Target {
 	s := a.found
 	best := smallest[listed]{n: n, compare: func(x, y listed) int {
 		return cmp.Or(cmp.Compare(x.at, y.at), s.g.ID(x.node).Compare(s.g.ID(y.node)))
 	}}
 	s.each(hop, func(l int, node compact.Node) {
-		if !s.isTarget(node) {
+		if !s.isTarget(node) || !pass(node) {
 			return
 		}
 		x := listed{node, s.at(l)}

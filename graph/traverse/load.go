@@ -26,6 +26,8 @@ type reading struct {
 	there map[graph.EdgeKey]struct{}
 	// closed are the nodes around which possiblySameAs was read.
 	closed map[compact.Node]struct{}
+	// graded are the nodes of which the criticality was read.
+	graded map[compact.Node]struct{}
 	// counts are the nodes at which edges were read, and how many.
 	counts map[compact.Node]int
 }
@@ -35,7 +37,7 @@ func newReading(r graph.Reader, v graph.View, asOf time.Time, w *ways) *reading 
 	return &reading{
 		reader: r, view: v, asOf: asOf, ways: w, b: b, g: b.Graph(),
 		there: map[graph.EdgeKey]struct{}{}, closed: map[compact.Node]struct{}{},
-		counts: map[compact.Node]int{},
+		graded: map[compact.Node]struct{}{}, counts: map[compact.Node]int{},
 	}
 }
 
@@ -60,6 +62,7 @@ func (r *reading) resolve(ctx context.Context, ids []graph.ID) ([]compact.Node, 
 }
 
 func (r *reading) grades(ctx context.Context, nodes []compact.Node) error {
+	nodes = r.open(nodes, r.graded)
 	ids := make([]graph.ID, len(nodes))
 	for i, n := range nodes {
 		ids[i] = r.g.ID(n)
@@ -99,7 +102,7 @@ func (r *reading) entities(ctx context.Context, ids []graph.ID, each func(asked 
 // same reads possiblySameAs around nodes until nothing new is the same.
 func (r *reading) same(ctx context.Context, nodes []compact.Node) error {
 	defer r.show()
-	for pending := r.open(nodes); len(pending) > 0; {
+	for pending := r.open(nodes, r.closed); len(pending) > 0; {
 		found := map[graph.EdgeKey]graph.Edge{}
 		if err := r.read(ctx, query{pending, graph.Both, []graph.EdgeKind{graph.EdgePossiblySame}}, found, noBound); err != nil {
 			return err
@@ -109,16 +112,16 @@ func (r *reading) same(ctx context.Context, nodes []compact.Node) error {
 			next = append(next, r.b.Node(e.From), r.b.Node(e.To))
 		}
 		r.keep(found)
-		pending = r.open(next)
+		pending = r.open(next, r.closed)
 	}
 	return nil
 }
 
-// open are the nodes that are not closed, in order of id, and are from now on.
-func (r *reading) open(nodes []compact.Node) (out []compact.Node) {
+// open are the nodes that are not in the set of those that are done, in order of id, and are from now on.
+func (r *reading) open(nodes []compact.Node, done map[compact.Node]struct{}) (out []compact.Node) {
 	for _, n := range nodes {
-		if _, closed := r.closed[n]; !closed {
-			r.closed[n] = struct{}{}
+		if _, is := done[n]; !is {
+			done[n] = struct{}{}
 			out = append(out, n)
 		}
 	}

@@ -17,8 +17,9 @@ type reference struct {
 	edges []graph.Edge
 	q     traverse.Question
 	found map[graph.ID][]held
-	// gone is a node that is not there.
+	// gone is a node that is not there, cut says which edges are not.
 	gone graph.ID
+	cut  func(graph.Edge) bool
 }
 
 type held struct {
@@ -42,7 +43,7 @@ func (r reference) walk(n graph.ID, h held) {
 	for _, e := range r.edges {
 		for _, backward := range []bool{false, true} {
 			near, far := ends(e, backward)
-			if near != n || near == far {
+			if near != n || near == far || r.cut != nil && r.cut(e) {
 				continue
 			}
 			if e.Kind == graph.EdgePossiblySame {
