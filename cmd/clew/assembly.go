@@ -24,6 +24,7 @@ import (
 type assembly struct {
 	store  graph.Store
 	record record
+	ground ground
 	log    *slog.Logger
 	routes []func(*http.ServeMux)
 	ready  func(context.Context) error
@@ -57,17 +58,16 @@ func assemble(ctx context.Context, c config.Config, log *slog.Logger) (s *assemb
 		return s, err
 	}
 	s.ready = s.store.Ready
-	if c.Store.Kind == config.StoreNeo4j {
-		if err := s.replicate(ctx, c, meter); err != nil {
-			return s, err
-		}
+	if err := s.replicate(ctx, c, meter); err != nil {
+		return s, err
 	}
 	store := s.store // as it stands now that all is put before it
 	s.beside(func() { keepPruned(ctx, store, devTenant, c, log) })
 	return s, nil
 }
 
-// replicate follows what other replicas write, and tells them of what is written here.
+// replicate keeps the tenant's graph in memory. Where others write too, it tells them of what is written here, and
+// there is no other way to know what they wrote than to follow them: then it is not ready without.
 func (s *assembly) replicate(ctx context.Context, c config.Config, meter metric.Meter) error {
 	m, err := topology.NewMetrics(meter)
 	if err != nil {
@@ -78,6 +78,11 @@ func (s *assembly) replicate(ctx context.Context, c config.Config, meter metric.
 		return err
 	}
 	s.ends = append(s.ends, t.Close)
+	if c.Store.Kind != config.StoreNeo4j {
+		s.ground = heldOf(t, s.record, s.record.Position)
+		return nil
+	}
+	s.ground = heldOf(t, s.record, nil)
 	store := s.store
 	s.ready = func(ctx context.Context) error { return errors.Join(store.Ready(ctx), t.Ready(ctx)) }
 	client := hintClient(c, s.log)
@@ -130,4 +135,6 @@ func (s *assembly) close() (err error) {
 }
 
 // handler is the HTTP face.
-func (s *assembly) handler() http.Handler { return newHandler(s.store, s.ready, s.log, s.routes...) }
+func (s *assembly) handler() http.Handler {
+	return newHandler(s.store, s.ground, s.ready, s.log, s.routes...)
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/topology"
+	"github.com/clew-security/clew/graph/traverse"
+)
+
+// ground is where questions of reach are asked.
+type ground func(context.Context, graph.View) traverse.Ground
+
+// position is graph.Reader.Position.
+type position func(context.Context, graph.View) (graph.Position, error)
+
+// catchUp is how long a question waits for the graph in memory to show what the store does.
+const catchUp = 50 * time.Millisecond
+
+// heldOf is the graph in memory where it shows what was asked for, else the store. With at it must show all that the
+// store has; without, what the view says, and what it lacks of others' writes is a matter of Options.Poll.
+func heldOf(t *topology.Topology, store graph.Reader, at position) ground {
+	return func(ctx context.Context, v graph.View) traverse.Ground {
+		if v.Tenant == devTenant && t.Ready(ctx) == nil {
+			if s := caughtUp(ctx, t, v, at); s != nil {
+				return traverse.Held(s.Graph())
+			}
+		}
+		return traverse.Stored(store, v)
+	}
+}
+
+// caughtUp is the graph as it must be; nil where it is not soon.
+func caughtUp(ctx context.Context, t *topology.Topology, v graph.View, at position) *topology.Snapshot {
+	atLeast := v.AtLeast
+	if at != nil {
+		p, err := at(ctx, v)
+		if err != nil {
+			return nil
+		}
+		atLeast = max(atLeast, p.Revision)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, catchUp)
+		defer cancel()
+	}
+	s, err := t.View(ctx, atLeast)
+	if err != nil {
+		return nil
+	}
+	return s
+}
