@@ -58,6 +58,23 @@ func roomFor(n uint32) uint32 {
 	return 2 * half
 }
 
+// sorted is how many of the first arcs are in order of Arc.Move, at least: those that were there when the list was laid
+// here, with no room behind it or at the end of a shorter room.
+func (p *place) sorted() uint32 {
+	n := p.count()
+	if p.n&placeTight != 0 || n <= 1 {
+		return n
+	}
+	if n == 2 {
+		return 1
+	}
+	room := roomFor(n)
+	if half := room / 2; room&(room-1) == 0 {
+		return half + half/2
+	}
+	return room / 3 * 2
+}
+
 // lie gives the arcs of a place.
 func lie(chunks [][]Arc, p *place) []Arc {
 	if p.alias() || p.count() == 0 {
@@ -80,7 +97,37 @@ type arena struct {
 	// leaving are the chunks that are swept, by number; cursor is the next node to look at.
 	leaving []bool
 	cursor  uint32
+	// sorting is where arcs are put in order.
+	sorting []Arc
 }
+
+// sort puts arcs in order of Arc.Move; of one move they stay in theirs.
+func (a *arena) sort(arcs []Arc) {
+	if slices.IsSortedFunc(arcs, compareMoves) {
+		return
+	}
+	if len(arcs) < 32 {
+		slices.SortStableFunc(arcs, compareMoves)
+		return
+	}
+	var ends [Moves + 1]int
+	for _, arc := range arcs {
+		ends[arc.Move()+1]++
+	}
+	for m := range Moves {
+		ends[m+1] += ends[m]
+	}
+	a.sorting = append(a.sorting[:0], arcs...)
+	for _, arc := range a.sorting {
+		arcs[ends[arc.Move()]] = arc
+		ends[arc.Move()]++
+	}
+	if len(a.sorting) > chunkArcs { // rarely needed
+		a.sorting = nil
+	}
+}
+
+func compareMoves(a, b Arc) int { return int(a.Move()) - int(b.Move()) }
 
 // give finds room; ok is false where no chunk has a number left.
 func (a *arena) give(room uint32) (at uint32, ok bool) {
@@ -122,7 +169,9 @@ func (a *arena) put(p *place, arcs []Arc, room uint32, tight bool) (ok bool) {
 		if at, ok = a.give(room); !ok {
 			return false
 		}
-		copy(a.chunks[at>>chunkBits][at%chunkArcs:], arcs)
+		lain := a.chunks[at>>chunkBits][at%chunkArcs:][:len(arcs)]
+		copy(lain, arcs)
+		a.sort(lain)
 	}
 	a.taken += int(room) - int(p.room())
 	p.at, p.n = at, p.n&^(countMask|placeTight)|uint32(len(arcs))

@@ -156,7 +156,16 @@ func (g *Graph) ID(n Node) graph.ID { return *g.names.at(uint32(n)) }
 // Mark of a node.
 func (g *Graph) Mark(n Node) Mark { return *g.marks.at(uint32(n)) }
 
-// Arcs are the edges at a node, in no order; they must not be changed.
+// Sorted is how many of the first of Arcs are in order of Arc.Move.
+func (g *Graph) Sorted(n Node) int {
+	p := g.places.at(uint32(n))
+	if p.alias() {
+		return 0
+	}
+	return int(p.sorted())
+}
+
+// Arcs are the edges at a node; they must not be changed.
 func (g *Graph) Arcs(n Node) []Arc { return lie(g.chunks, g.places.at(uint32(n))) }
 
 // Seen is when an edge was seen first and last; ended where it has an end of its own, else None.

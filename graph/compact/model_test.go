@@ -186,6 +186,9 @@ func expect(t *rapid.T, g *Graph, m model) {
 			t.Fatalf("%s has the mark %s, %d, %t", of, mark.Kind(), mark.Grade(), mark.Same())
 		}
 		var got []graph.Edge
+		if arcs := g.Arcs(n)[:g.Sorted(n)]; !slices.IsSortedFunc(arcs, compareMoves) || 3*len(arcs) < 2*len(g.Arcs(n))-2 {
+			t.Fatalf("%d of %d arcs are sorted: %v", len(arcs), len(g.Arcs(n)), arcs)
+		}
 		for _, a := range g.Arcs(n) {
 			e := g.Edge(n, a)
 			first, last, ended := g.Seen(a.Edge())

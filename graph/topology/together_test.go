@@ -159,7 +159,7 @@ func TestMetrics(t *testing.T) {
 	one.note(errFault)
 	checkMetrics(t, reader, map[string]float64{
 		"clew.replica.bytes": float64(one.shown.Graph().Memory().Total() + two.shown.Graph().Memory().Total()),
-		"clew.replica.lag": 4, "clew.replica.revision": 2, "clew.replica.edges": 2, "clew.replica.changes": 1,
+		"clew.replica.lag":   4, "clew.replica.revision": 2, "clew.replica.edges": 2, "clew.replica.changes": 1,
 		"clew.replica.delay": 1, "clew.replica.rebuilds": 1, "clew.replica.failures": 1,
 	})
 	metrics.remove(two)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"slices"
+	"sort"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
@@ -337,7 +339,7 @@ func (s *search) fresh(hop int) (out []compact.Node) {
 func (s *search) leave(hop int) {
 	fresh, room := s.fresh(hop), s.q.Budget.Edges-s.edges
 	for i, n := range fresh {
-		if room -= s.ways.count(s.g.Mark(n), s.g.Arcs(n)); room < 0 {
+		if room -= s.ways.count(s.g, n, s.g.Mark(n), s.g.Arcs(n)); room < 0 {
 			s.left = fresh[i:]
 			break
 		}
@@ -376,19 +378,63 @@ func (s *search) relax(hop int) error {
 			if s.isLeft(n) {
 				continue
 			}
-			if s.edges += s.ways.count(mark, arcs); s.edges > s.q.Budget.Edges {
+			if s.edges += s.ways.count(s.g, n, mark, arcs); s.edges > s.q.Budget.Edges {
 				return limitMet(LimitEdges)
 			}
 		}
 		row := s.rowOf(n, mark, arcs, hop)
-		arcs = s.cut.rest(n, arcs)
-		if s.timed() {
-			s.relaxTimed(row, arcs, s.ats[l])
-		} else {
-			s.relaxAll(row, arcs)
+		for part := range s.walked(n, row, s.cut.rest(n, arcs)) {
+			if s.timed() {
+				s.relaxTimed(row, part, s.ats[l])
+			} else {
+				s.relaxAll(row, part)
+			}
 		}
 	}
 	return nil
+}
+
+// fewArcs are looked at one by one; of more, those of a move that is not walked are skipped together.
+const fewArcs = 32
+
+// walked gives a node's arcs without most of those that the row does not walk.
+func (s *search) walked(n compact.Node, row *row, arcs []compact.Arc) iter.Seq[[]compact.Arc] {
+	return func(yield func([]compact.Arc) bool) {
+		if len(arcs) < fewArcs || s.q.EveryEdge || s.cut != nil {
+			yield(arcs)
+			return
+		}
+		sorted := arcs[:s.g.Sorted(n)]
+		for part := range runs(sorted) {
+			if row[part[0].Move()] != 0 && !yield(part) {
+				return
+			}
+		}
+		yield(arcs[len(sorted):])
+	}
+}
+
+// runs gives the arcs of each move, of arcs that are in order of it.
+func runs(sorted []compact.Arc) iter.Seq[[]compact.Arc] {
+	return func(yield func([]compact.Arc) bool) {
+		for len(sorted) > 0 {
+			n := runLength(sorted)
+			if !yield(sorted[:n]) {
+				return
+			}
+			sorted = sorted[n:]
+		}
+	}
+}
+
+// runLength is how many of the first arcs have the first one's move.
+func runLength(sorted []compact.Arc) int {
+	move, far := sorted[0].Move(), 1
+	for far < len(sorted) && sorted[far].Move() == move {
+		far *= 2
+	}
+	low := far / 2
+	return low + 1 + sort.Search(min(far, len(sorted))-low-1, func(i int) bool { return sorted[low+1+i].Move() != move })
 }
 
 // gatherPart is the part of all nodes in the frontier from which on it pays to look back from those that are not
@@ -405,7 +451,7 @@ func (s *search) gathers(hop int) bool {
 	}
 	edges := s.edges
 	for _, n := range frontier {
-		edges += s.ways.count(s.g.Mark(n), s.g.Arcs(n))
+		edges += s.ways.count(s.g, n, s.g.Mark(n), s.g.Arcs(n))
 	}
 	if edges > s.q.Budget.Edges {
 		return false
@@ -469,10 +515,12 @@ func (s *search) isHub(n compact.Node, mark compact.Mark, arcs []compact.Arc) bo
 	}
 	shared, degree := &s.ways.shared[mark.Kind()], 0
 	s.mark(s.g.Numbers())
-	for _, a := range arcs {
-		far := a.Far()
-		if allowed := shared[a.Move()]; allowed != 0 && far != n && s.allows(allowed, far) && !s.marked(far) {
-			degree++
+	for part := range s.walked(n, shared, arcs) {
+		for _, a := range part {
+			far := a.Far()
+			if allowed := shared[a.Move()]; allowed != 0 && far != n && s.allows(allowed, far) && !s.marked(far) {
+				degree++
+			}
 		}
 	}
 	if degree <= s.q.HubDegree {

@@ -113,11 +113,18 @@ func (w *ways) readKinds(near graph.Kind, backward bool) (out []graph.EdgeKind) 
 	return out
 }
 
-// count is the number of arcs that are read at a node with this mark.
-func (w *ways) count(near compact.Mark, arcs []compact.Arc) (n int) {
-	read := w.read[near.Kind()]
-	if read == everyMove && !near.Same() {
+// count is the number of arcs at a node that are read.
+func (w *ways) count(g *compact.Graph, near compact.Node, mark compact.Mark, arcs []compact.Arc) (n int) {
+	read := w.read[mark.Kind()]
+	if read == everyMove && !mark.Same() {
 		return len(arcs)
+	}
+	if len(arcs) >= fewArcs {
+		sorted := arcs[:g.Sorted(near)]
+		for part := range runs(sorted) {
+			n += len(part) * int(read>>part[0].Move()&1)
+		}
+		arcs = arcs[len(sorted):]
 	}
 	for _, a := range arcs {
 		n += int(read >> a.Move() & 1)
