@@ -136,7 +136,7 @@ func (a *arena) give(room uint32) (at uint32, ok bool) {
 		return i << chunkBits, ok
 	}
 	if a.open == 0 || a.used+room > uint32(len(a.chunks[a.open-1])) {
-		i, ok := a.chunk(max(room, uint32(min(chunkArcs, max(minChunk, a.total)))))
+		i, ok := a.chunk(max(room, uint32(min(chunkArcs, max(minChunk, a.taken)))))
 		if !ok {
 			return 0, false
 		}
