@@ -277,4 +277,7 @@ func TestNoTenantIsRefused(t *testing.T) {
 	if _, err := Follow(t.Context(), graphtest.NewModel(time.Now), "", Options{}); !errors.Is(err, graph.ErrInvalid) {
 		t.Errorf("error is %v", err)
 	}
+	if _, err := Build(t.Context(), graphtest.NewModel(time.Now), "", Options{}); !errors.Is(err, graph.ErrInvalid) {
+		t.Errorf("error of a build is %v", err)
+	}
 }

@@ -104,6 +104,9 @@ func (s studio) want(what string) {
 	if got := strings.Join(seen, " "); got != what {
 		s.Errorf("the picture is %s, want %s", got, what)
 	}
+	if len(s.members) != len(others) {
+		s.Errorf("%d nodes have other ids, want %d", len(s.members), len(others))
+	}
 	if _, all := g.Size(); edges != 2*all || s.derived != strings.Count(what, "~") {
 		s.Errorf("%d arcs of %d edges, %d of them derived", edges, all, s.derived)
 	}
@@ -145,6 +148,8 @@ func TestAnIDIsANodeAgainWhereTheStoreSaysSo(t *testing.T) {
 	s.want("a b d")
 	s.know(node("d", "e", ""), node("b", "d", "")) // read apart: the last holds
 	s.want("a b(d)")
+	s.know(node("b", "", ""))
+	s.want("a b")
 }
 
 func TestAnEdgeThatIsReadAgainIsOne(t *testing.T) {

@@ -26,12 +26,11 @@ func TestAScannedGraphIsTheStores(t *testing.T) {
 		for _, b := range drawBatches(t, 8, 24) {
 			apply(t, s, b)
 		}
-		f := newTopology(s, graphtest.Tenant, Options{Grade: facts})
-		must(0, f.advance(context.Background()))(t)
-		compare(t, truthOf(t, s), f.shown)
-		_, all := f.shown.Graph().Size()
-		_, observed := f.shown.Size()
-		aliases, derived = aliases+aliasesIn(f.shown.Graph()), derived+all-observed
+		v := must(Build(context.Background(), s, graphtest.Tenant, Options{Grade: facts}))(t)
+		compare(t, truthOf(t, s), v)
+		_, all := v.Graph().Size()
+		_, observed := v.Size()
+		aliases, derived = aliases+aliasesIn(v.Graph()), derived+all-observed
 	})
 	if t.Logf("%d aliases, %d edges of what is the same", aliases, derived); aliases == 0 || derived == 0 {
 		t.Error("the runs did not meet what they are for")

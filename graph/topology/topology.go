@@ -120,6 +120,21 @@ func Follow(ctx context.Context, source Source, tenant graph.TenantID, o Options
 	return t, nil
 }
 
+// Build gives the tenant's graph as it is now, and follows nothing. Errors: as of Follow, ctx's and the source's;
+// graph.ErrTooOld where changes were trimmed faster than it could read, so that it may be asked again;
+// compact.ErrFull.
+func Build(ctx context.Context, source Source, tenant graph.TenantID, o Options) (*Snapshot, error) {
+	if err := tenant.Check(); err != nil {
+		return nil, err
+	}
+	t := newTopology(source, tenant, o)
+	if err := t.advance(ctx); err != nil {
+		return nil, err
+	}
+	s, _, err := t.current()
+	return s, err
+}
+
 func newTopology(source Source, tenant graph.TenantID, o Options) *Topology {
 	o = o.withDefaults()
 	return &Topology{

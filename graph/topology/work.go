@@ -215,7 +215,7 @@ func (w *work) choose() *plan {
 	if edges <= turn {
 		return &plan{out: observed}
 	}
-	balance := map[graph.EdgeKind]int{}
+	var balance [256]int
 	for id := range w.dirty {
 		for _, a := range w.picture.at(id) {
 			if a.Backward() {
@@ -228,7 +228,7 @@ func (w *work) choose() *plan {
 	return planFor(balance, turn)
 }
 
-func planFor(balance map[graph.EdgeKind]int, turn int) *plan {
+func planFor(balance [256]int, turn int) *plan {
 	p := &plan{}
 	for _, k := range observed {
 		if balance[k] > turn {
@@ -245,7 +245,7 @@ func (w *work) portion(ids []graph.ID) int {
 	degree := 0
 	for i, id := range ids {
 		for _, a := range w.picture.at(id) {
-			if !a.Backward() || w.plan.in != nil {
+			if w.plan.in != nil || !a.Backward() {
 				degree++
 			}
 		}
