@@ -129,7 +129,7 @@ func rootCommand(s streams) *cobra.Command {
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(demoCommand(s), serveCommand(s), ingestCommand(s), evalCommand(s), scenarioCommand(s), exportCommand(s), importCommand(s), pruneCommand(s), backupCommand(s), restoreCommand(s), checkCommand(s),
+	root.AddCommand(demoCommand(s), serveCommand(s), ingestCommand(s), evalCommand(s), scenarioCommand(s), exportCommand(s), importCommand(s), pruneCommand(s), backupCommand(s), restoreCommand(s), checkCommand(s), statsCommand(s),
 		migrateCommand(s), configCommand(s), healthCommand(s), versionCommand(s))
 	asUsage(root)
 	return root
