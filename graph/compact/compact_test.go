@@ -71,7 +71,7 @@ func TestAHubHasAChunkOfItsOwnAndOthersHaveTheirs(t *testing.T) {
 		slices.Sort(out)
 		return out
 	}
-	const n = 2 * chunkArcs
+	const n = chunkArcs
 	var shown []*Graph
 	for i := 1; i <= n; i++ {
 		tie(b, i, 0)

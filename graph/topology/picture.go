@@ -12,12 +12,14 @@ type picture struct {
 	*compact.Builder
 	// members are the other ids of the nodes that have any.
 	members map[graph.ID][]graph.ID
+	// loose are ids that were another node's and are no more, of which nothing was read since.
+	loose map[compact.Node]struct{}
 	// derived counts the edges that were not observed.
 	derived int
 }
 
 func newPicture(l limits) *picture {
-	p := &picture{Builder: compact.NewBuilder(), members: map[graph.ID][]graph.ID{}}
+	p := &picture{Builder: compact.NewBuilder(), members: map[graph.ID][]graph.ID{}, loose: map[compact.Node]struct{}{}}
 	if l.ids > 0 {
 		p.Limit(l.ids, compact.MaxEdges)
 	}
@@ -30,6 +32,17 @@ func (p *picture) at(id graph.ID) []compact.Arc {
 		return p.Arcs(n)
 	}
 	return nil
+}
+
+// parted reports whether the id is a node's that is another's, or was until lately. Edges at it that were read before it
+// is may have been taken for that other one's.
+func (p *picture) parted(id graph.ID) bool {
+	n, ok := p.Find(id)
+	if !ok {
+		return false
+	}
+	_, loose := p.loose[n]
+	return loose || p.Aliased(n) != n
 }
 
 // key tells an edge from all others.
@@ -229,7 +242,11 @@ func (u *update) apply() error {
 	u.p.derived += len(u.same) - (len(u.cuts.edges) - observed)
 	u.p.Remove(u.cuts.edges, u.cuts.ends)
 	for n, of := range u.aliases {
-		u.p.Alias(n, of)
+		if u.p.Alias(n, of); of == n {
+			u.p.loose[n] = struct{}{}
+		} else {
+			delete(u.p.loose, n)
+		}
 	}
 	u.settle()
 	u.insert()
@@ -282,6 +299,9 @@ func (u *update) settle() {
 			u.p.members[id] = d.members
 		} else {
 			delete(u.p.members, id)
+		}
+		if d.known {
+			delete(u.p.loose, n)
 		}
 		if u.p.Aliased(n) == n {
 			u.p.Know(n, d.known)

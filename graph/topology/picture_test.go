@@ -152,6 +152,26 @@ func TestAnIDIsANodeAgainWhereTheStoreSaysSo(t *testing.T) {
 	s.want("a b")
 }
 
+// An edge to what was another node's may be read before either, when it still seems to lead to that other one.
+func TestANodeThatWasAnothersIsReadWhole(t *testing.T) {
+	for name, first := range map[string][]graph.Entity{"alone": nil, "after the other": {node("a", "", "")}} {
+		s := inStudio(t)
+		w := work{picture: s.picture}
+		s.know(node("a", "b", ""), node("c", "", ""))
+		s.put(ran("c", "b"))
+		s.want("a(b) c c-a")
+		s.know(first...)
+		if e := node("b", "", ""); !w.regrouped(e) {
+			t.Errorf("%s: it is read at one end only", name)
+		} else if s.know(e); w.regrouped(e) {
+			t.Errorf("%s: it is read whole for ever", name)
+		}
+		if s.know(node("a", "b", "")); w.regrouped(node("a", "b", "")) || len(s.loose) > 0 {
+			t.Errorf("%s: they are not joined again", name)
+		}
+	}
+}
+
 func TestAnEdgeThatIsReadAgainIsOne(t *testing.T) {
 	s := inStudio(t)
 	s.know(node("a", "", ""), node("b", "", ""), node("c", "b", ""))

@@ -72,11 +72,14 @@ func (r reader) scan(ctx context.Context, atLeast graph.Revision) (*work, error)
 	if err == nil {
 		err = w.scanEdges(ctx)
 	}
+	if err == nil {
+		w.picture.Tidy()
+		err = w.picture.Err()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("topology: scanning: %w", err)
 	}
-	w.picture.Tidy()
-	return w, w.picture.Err()
+	return w, nil
 }
 
 func (r reader) position(ctx context.Context, atLeast graph.Revision) (graph.Revision, error) {
@@ -292,11 +295,11 @@ func (w *work) reread(ctx context.Context, ids []graph.ID) error {
 	return err
 }
 
-// regrouped reports whether the node gained or lost ids. Its edges are then read whole: the commit that did it
+// regrouped reports whether the node gained or lost ids, or was another's. Its edges are then read whole: the commit that did it
 // may be a later one, of which nothing is dirty yet, and the edges of a node that is dropped for having been
 // joined must not be missing until it is.
 func (w *work) regrouped(e graph.Entity) bool {
-	return !slices.Equal(w.picture.members[e.ID], e.Members)
+	return w.picture.parted(e.ID) || !slices.Equal(w.picture.members[e.ID], e.Members)
 }
 
 func (w *work) rereadEdges(ctx context.Context, planned, whole []graph.ID, found func(graph.Edge) error) error {
