@@ -11,7 +11,6 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/topology"
-	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/internal/config"
 )
 
@@ -22,7 +21,7 @@ func follow(ctx context.Context, store graph.Store, c config.Config, m *topology
 	})
 }
 
-func grade(e graph.Entity) uint8 { return uint8(traverse.CriticalityOf(e)) }
+func grade(e graph.Entity) uint8 { return uint8(graph.CriticalityOf(e)) }
 
 // movedChannel is where replicas tell each other that a tenant has moved. It is a hint: a replica that hears
 // nothing polls, and one that hears lies polls once too often.

@@ -55,7 +55,7 @@ type Target struct {
 	Hops    int
 	Arrival time.Time
 	// Weight is what the target adds to the weighted score.
-	Criticality Criticality
+	Criticality graph.Criticality
 	Weight      int
 	// SameAs is the target that this one is counted as; zero where it counts itself.
 	SameAs graph.ID
@@ -138,11 +138,11 @@ func (s *search) each(hop int, f func(label int, n compact.Node)) {
 
 func (s *search) isTarget(n compact.Node) bool {
 	m := s.g.Mark(n)
-	return s.counts(m.Kind(), Criticality(m.Grade()))
+	return s.counts(m.Kind(), graph.Criticality(m.Grade()))
 }
 
 // counts reports whether nodes of this kind and criticality are targets.
-func (s *search) counts(k graph.Kind, c Criticality) bool {
+func (s *search) counts(k graph.Kind, c graph.Criticality) bool {
 	return s.targets>>k&1 != 0 && c >= s.q.Least
 }
 
@@ -184,7 +184,7 @@ func (a *Answer) count() {
 		for kind := range graph.Kind(nearKinds) {
 			for grade, n := range all[kind] {
 				if n > 0 {
-					a.add(&h, kind, Criticality(grade), n)
+					a.add(&h, kind, graph.Criticality(grade), n)
 				}
 			}
 		}
@@ -199,7 +199,7 @@ func (a *Answer) count() {
 }
 
 // add counts n nodes of a kind and criticality.
-func (a *Answer) add(h *HopCount, kind graph.Kind, c Criticality, n int) {
+func (a *Answer) add(h *HopCount, kind graph.Kind, c graph.Criticality, n int) {
 	h.Total += n
 	h.ByKind[kind] += n
 	if h.Hops > 0 && a.found.counts(kind, c) {
@@ -298,7 +298,7 @@ func (s *search) firstLabel(n compact.Node) int {
 
 func (s *search) weight(n compact.Node) int {
 	m := s.g.Mark(n)
-	return Weight(m.Kind(), Criticality(m.Grade()))
+	return Weight(m.Kind(), graph.Criticality(m.Grade()))
 }
 
 // weak reports whether the node is only possibly another.
@@ -374,7 +374,7 @@ func (a *Answer) target(x listed, hop int) Target {
 	s := a.found
 	t := Target{
 		ID: s.g.ID(x.node), Hops: hop, Arrival: x.at.Time(), node: x.node,
-		Criticality: Criticality(s.g.Mark(x.node).Grade()), Weight: s.weight(x.node),
+		Criticality: graph.Criticality(s.g.Mark(x.node).Grade()), Weight: s.weight(x.node),
 	}
 	if c, double := a.classes[x.node]; double && c.chief != x.node {
 		t.SameAs = s.g.ID(c.chief)

@@ -44,7 +44,7 @@ type Question struct {
 	// TargetKinds are what counts; nil means DefaultTargetKinds.
 	TargetKinds []graph.Kind
 	// Least is the least criticality of what counts; unknown means any.
-	Least Criticality
+	Least graph.Criticality
 	// EdgeKinds limits the walk; nil means all that are walked. possiblySameAs is identity and always followed.
 	EdgeKinds []graph.EdgeKind
 	// ThroughHubs walks through hubs as through anything else.

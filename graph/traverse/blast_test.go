@@ -128,7 +128,7 @@ func TestPossiblySameAsTakesNoHopAlsoInChainsAndCycles(t *testing.T) {
 		same("1", "2"), same("2", "3"), same("3", "1"), same("4", "3"),
 		edge(graph.EdgeSpawned, device("4"), device("far"), 1, 7),
 	)
-	m.grades[device("2")] = traverse.CriticalityHigh
+	m.grades[device("2")] = graph.CriticalityHigh
 	a := ask(t, m, traverse.Question{Sources: []graph.ID{identity("x")}, MaxHops: 2})
 	for _, n := range []string{"1", "2", "3", "4"} {
 		r := target(t, a, device(n)).Nearest
@@ -210,7 +210,7 @@ func TestTheScoreIsTheNumberOfTargetsAndTheWeightedScoreTheSumOfTheirWeights(t *
 		edge(graph.EdgeAdminOf, x, id(graph.KindCloudResource, "vault"), 1, 1),
 		edge(graph.EdgeMemberOf, x, group("g"), 1, 1),
 	)
-	m.grades[device("dc")] = traverse.CriticalityVeryHigh
+	m.grades[device("dc")] = graph.CriticalityVeryHigh
 	a := ask(t, m, traverse.Question{Sources: []graph.ID{x}})
 	if a.Score != 3 || a.WeightedScore != 8+1+2 {
 		t.Errorf("score %d, weighted %d: %+v", a.Score, a.WeightedScore, a.Targets)

@@ -24,12 +24,12 @@ type memory struct {
 	edges   []graph.Edge
 	at      map[graph.ID][]int
 	aliases map[graph.ID]graph.ID
-	grades  map[graph.ID]traverse.Criticality
+	grades  map[graph.ID]graph.Criticality
 	extra   []graph.ID
 }
 
 func newMemory(edges ...graph.Edge) *memory {
-	m := &memory{edges: edges, at: map[graph.ID][]int{}, aliases: map[graph.ID]graph.ID{}, grades: map[graph.ID]traverse.Criticality{}}
+	m := &memory{edges: edges, at: map[graph.ID][]int{}, aliases: map[graph.ID]graph.ID{}, grades: map[graph.ID]graph.Criticality{}}
 	for i, e := range edges {
 		m.at[e.From] = append(m.at[e.From], i)
 		m.at[e.To] = append(m.at[e.To], i)
@@ -45,7 +45,7 @@ func (m *memory) Entities(_ context.Context, _ graph.View, q graph.EntityQuery) 
 		}
 		if m.at[id] != nil || slices.Contains(m.extra, id) {
 			out[i].ID = id
-			out[i].Properties = map[string]graph.Property{traverse.CriticalityProperty: {Value: []byte(strconv.Quote(m.grades[id].String()))}}
+			out[i].Properties = map[string]graph.Property{graph.CriticalityProperty: {Value: []byte(strconv.Quote(m.grades[id].String()))}}
 		}
 	}
 	return out, nil
@@ -100,7 +100,7 @@ type answer struct {
 
 type found struct {
 	ID                graph.ID
-	Criticality       traverse.Criticality
+	Criticality       graph.Criticality
 	Weight            int
 	SameAs            graph.ID
 	Nearest, Earliest traverse.Route

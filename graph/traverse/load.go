@@ -69,7 +69,7 @@ func (r *reading) grades(ctx context.Context, nodes []compact.Node) error {
 	}
 	i := 0
 	err := r.entities(ctx, ids, func(_ graph.ID, e graph.Entity) error {
-		r.b.Grade(nodes[i], uint8(CriticalityOf(e)))
+		r.b.Grade(nodes[i], uint8(graph.CriticalityOf(e)))
 		i++
 		return nil
 	})

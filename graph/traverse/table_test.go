@@ -1,7 +1,6 @@
 package traverse_test
 
 import (
-	"encoding/json"
 	"slices"
 	"testing"
 
@@ -100,32 +99,15 @@ func TestWhatAnAttackerGainsOverEachEdge(t *testing.T) {
 	}
 }
 
-func TestCriticalityIsReadByNameOrLevel(t *testing.T) {
-	for value, want := range map[string]traverse.Criticality{
-		`"veryHigh"`: traverse.CriticalityVeryHigh, `"High"`: traverse.CriticalityHigh,
-		`"medium"`: traverse.CriticalityMedium, `"low"`: traverse.CriticalityLow,
-		`0`: traverse.CriticalityVeryHigh, `1`: traverse.CriticalityHigh, `2`: traverse.CriticalityMedium,
-		`3`: traverse.CriticalityLow, `"0"`: traverse.CriticalityVeryHigh,
-		`4`: traverse.CriticalityUnknown, `"unknown"`: traverse.CriticalityUnknown, `{}`: traverse.CriticalityUnknown,
-		``: traverse.CriticalityUnknown,
-	} {
-		e := graph.Entity{Facts: graph.Facts{Properties: map[string]graph.Property{
-			traverse.CriticalityProperty: {Value: json.RawMessage(value)}}}}
-		if got := traverse.CriticalityOf(e); got != want {
-			t.Errorf("%s is read as %s, want %s", value, got, want)
-		}
-	}
-}
-
 func TestWeightDoublesWithEachGradeAndFallsBackToTheKind(t *testing.T) {
-	for c, want := range map[traverse.Criticality]int{
-		traverse.CriticalityLow: 1, traverse.CriticalityMedium: 2, traverse.CriticalityHigh: 4, traverse.CriticalityVeryHigh: 8,
+	for c, want := range map[graph.Criticality]int{
+		graph.CriticalityLow: 1, graph.CriticalityMedium: 2, graph.CriticalityHigh: 4, graph.CriticalityVeryHigh: 8,
 	} {
 		if got := traverse.Weight(graph.KindDevice, c); got != want {
 			t.Errorf("%s weighs %d, want %d", c, got, want)
 		}
 	}
-	if got := traverse.Weight(graph.KindServicePrincipal, traverse.CriticalityUnknown); got != 2 {
+	if got := traverse.Weight(graph.KindServicePrincipal, graph.CriticalityUnknown); got != 2 {
 		t.Errorf("a service principal of unknown criticality weighs %d, want 2", got)
 	}
 }

@@ -13276,8 +13276,8 @@ func (ec *executionContext) _BlastRadiusTarget_criticality(ctx context.Context, 
 			return obj.Criticality, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -13799,8 +13799,8 @@ func (ec *executionContext) _Campaign_criticality(ctx context.Context, field gra
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -14257,8 +14257,8 @@ func (ec *executionContext) _CloudApplication_criticality(ctx context.Context, f
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -15841,8 +15841,8 @@ func (ec *executionContext) _CloudResource_criticality(ctx context.Context, fiel
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -16322,8 +16322,8 @@ func (ec *executionContext) _CloudSession_criticality(ctx context.Context, field
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -16941,8 +16941,8 @@ func (ec *executionContext) _Container_criticality(ctx context.Context, field gr
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -17753,8 +17753,8 @@ func (ec *executionContext) _Device_criticality(ctx context.Context, field graph
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -19571,8 +19571,8 @@ func (ec *executionContext) _Domain_criticality(ctx context.Context, field graph
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -20364,8 +20364,8 @@ func (ec *executionContext) _File_criticality(ctx context.Context, field graphql
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -22679,8 +22679,8 @@ func (ec *executionContext) _Identity_criticality(ctx context.Context, field gra
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -23965,8 +23965,8 @@ func (ec *executionContext) _Indicator_criticality(ctx context.Context, field gr
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -24423,8 +24423,8 @@ func (ec *executionContext) _IpAddress_criticality(ctx context.Context, field gr
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -25698,8 +25698,8 @@ func (ec *executionContext) _LogonSession_criticality(ctx context.Context, field
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -26179,8 +26179,8 @@ func (ec *executionContext) _MailCluster_criticality(ctx context.Context, field 
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -27060,8 +27060,8 @@ func (ec *executionContext) _MailMessage_criticality(ctx context.Context, field 
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -27656,8 +27656,8 @@ func (ec *executionContext) _Mailbox_criticality(ctx context.Context, field grap
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -28831,8 +28831,8 @@ func (ec *executionContext) _Malware_criticality(ctx context.Context, field grap
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -30262,8 +30262,8 @@ func (ec *executionContext) _OauthApplication_criticality(ctx context.Context, f
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -31074,8 +31074,8 @@ func (ec *executionContext) _OtherEntity_criticality(ctx context.Context, field 
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -31840,8 +31840,8 @@ func (ec *executionContext) _Process_criticality(ctx context.Context, field grap
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -33245,8 +33245,8 @@ func (ec *executionContext) _RegistryKey_criticality(ctx context.Context, field 
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -33988,8 +33988,8 @@ func (ec *executionContext) _RegistryValue_criticality(ctx context.Context, fiel
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -35223,8 +35223,8 @@ func (ec *executionContext) _SecurityGroup_criticality(ctx context.Context, fiel
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -36104,8 +36104,8 @@ func (ec *executionContext) _ServicePrincipal_criticality(ctx context.Context, f
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -36985,8 +36985,8 @@ func (ec *executionContext) _Software_criticality(ctx context.Context, field gra
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -37590,8 +37590,8 @@ func (ec *executionContext) _Technique_criticality(ctx context.Context, field gr
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -38048,8 +38048,8 @@ func (ec *executionContext) _ThreatActor_criticality(ctx context.Context, field 
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -38598,8 +38598,8 @@ func (ec *executionContext) _Url_criticality(ctx context.Context, field graphql.
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -39906,8 +39906,8 @@ func (ec *executionContext) _Vulnerability_criticality(ctx context.Context, fiel
 			return obj.Criticality(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
-			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
 		},
 		true,
 		true,
@@ -51699,12 +51699,12 @@ func (ec *executionContext) marshalNCorrelationReason2ᚕstringᚄ(ctx context.C
 	return ret
 }
 
-func (ec *executionContext) unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx context.Context, v any) (traverse.Criticality, error) {
+func (ec *executionContext) unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx context.Context, v any) (graph.Criticality, error) {
 	res, err := model.UnmarshalCriticality(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚋtraverseᚐCriticality(ctx context.Context, sel ast.SelectionSet, v traverse.Criticality) graphql.Marshaler {
+func (ec *executionContext) marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx context.Context, sel ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
 	_ = sel
 	res := model.MarshalCriticality(v)
 	if res == graphql.Null {

@@ -57,10 +57,10 @@ func MarshalKeyStrength(s graph.Strength) graphql.Marshaler { return MarshalStri
 func UnmarshalKeyStrength(any) (graph.Strength, error) { return 0, errOutput }
 
 // MarshalCriticality writes a Criticality.
-func MarshalCriticality(c traverse.Criticality) graphql.Marshaler { return MarshalString(c.String()) }
+func MarshalCriticality(c graph.Criticality) graphql.Marshaler { return MarshalString(c.String()) }
 
 // UnmarshalCriticality is needed by the generator and never called.
-func UnmarshalCriticality(any) (traverse.Criticality, error) { return 0, errOutput }
+func UnmarshalCriticality(any) (graph.Criticality, error) { return 0, errOutput }
 
 // MarshalBlastRadiusLimit writes a BlastRadiusLimit, null for none.
 func MarshalBlastRadiusLimit(l traverse.Limit) graphql.Marshaler { return MarshalString(string(l)) }
