@@ -2,7 +2,10 @@ package graph
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
+	"time"
 )
 
 // Criticality is how much the loss of an asset would hurt, as Microsoft Security Exposure Management grades it.
@@ -17,9 +20,6 @@ const (
 	CriticalityVeryHigh
 )
 
-// CriticalityProperty names the entity property that holds the criticality.
-const CriticalityProperty = "criticality"
-
 var criticalityNames = [...]string{"unknown", "low", "medium", "high", "veryHigh"}
 
 // String is the name on every wire.
@@ -30,22 +30,129 @@ func (c Criticality) String() string {
 	return criticalityNames[c]
 }
 
+// ParseCriticality reads a name as String gives it, in any case.
+func ParseCriticality(s string) (Criticality, bool) {
+	i := slices.IndexFunc(criticalityNames[:], func(name string) bool { return strings.EqualFold(name, s) })
+	return Criticality(max(i, 0)), i >= 0
+}
+
 // MarshalText gives the name.
 func (c Criticality) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// CriticalityOf reads the entity's criticality: "veryHigh", "high", "medium", "low" in any case, or Exposure
-// Management's criticalityLevel, where 0 is very high and 3 low. Anything else is unknown.
-func CriticalityOf(e Entity) Criticality {
-	text := string(e.Properties[CriticalityProperty].Value)
-	var s string
-	if json.Unmarshal([]byte(text), &s) == nil {
-		text = s
+// UnmarshalText reads a name in any case. Unlike other names, one that is not known is an error: it stands in a
+// rule that somebody wrote.
+func (c *Criticality) UnmarshalText(b []byte) error {
+	known := false
+	if *c, known = ParseCriticality(string(b)); !known {
+		return fmt.Errorf("%w: criticality %.20q: use low, medium, high or veryHigh", ErrInvalid, b)
 	}
-	for c := CriticalityLow; c <= CriticalityVeryHigh; c++ {
-		level := '3' - rune(c-CriticalityLow)
-		if strings.EqualFold(text, c.String()) || text == string(level) {
-			return c
+	return nil
+}
+
+// CriticalitySource is what an entity's criticality rests on.
+type CriticalitySource string
+
+// The sources, the one that holds before all others first.
+const (
+	// CriticalityByAnalyst: a person set it here.
+	CriticalityByAnalyst CriticalitySource = "analyst"
+	// CriticalityByCustomRule: a rule of the configuration matches.
+	CriticalityByCustomRule CriticalitySource = "customRule"
+	// CriticalityByProduct: a product or an inventory reported it.
+	CriticalityByProduct CriticalitySource = "product"
+	// CriticalityByPredefinedRule: a rule of PredefinedCriticalityRules matches.
+	CriticalityByPredefinedRule CriticalitySource = "predefinedRule"
+)
+
+// CriticalitySources lists them in their order.
+func CriticalitySources() []CriticalitySource {
+	return []CriticalitySource{CriticalityByAnalyst, CriticalityByCustomRule, CriticalityByProduct, CriticalityByPredefinedRule}
+}
+
+// GradedCriticality is an entity's criticality and why. Where it is unknown, all of it is zero.
+type GradedCriticality struct {
+	Criticality Criticality
+	Source      CriticalitySource
+	// Rule is the rule's name; empty where none decided.
+	Rule string
+	// By and Comment are the analyst's.
+	By, Comment string
+	// At is when the analyst set it, or the instant that the product spoke of; zero where neither is known.
+	At time.Time
+}
+
+// Criticalities grades entities by rules. The zero value has the predefined ones alone. Safe for concurrent use.
+type Criticalities struct{ custom []compiledRule }
+
+// NewCriticalities is a grading with custom rules, of which the first that matches holds. The error wraps
+// ErrInvalid and names the rule; see CriticalityRule for what is refused.
+func NewCriticalities(custom []CriticalityRule) (Criticalities, error) {
+	compiled, err := compileRules(custom)
+	return Criticalities{compiled}, err
+}
+
+// Of is the entity's criticality: what an analyst set, else what a custom rule gives, else what a product
+// reported, else what a predefined rule gives. It is a function of the entity and the rules alone.
+func (c Criticalities) Of(e Entity) GradedCriticality {
+	if s, ok := e.CriticalitySetting(); ok && s.Criticality != CriticalityUnknown {
+		return GradedCriticality{Criticality: s.Criticality, Source: CriticalityByAnalyst, By: s.By, Comment: s.Comment, At: s.At}
+	}
+	if r := firstMatch(c.custom, e); r != nil {
+		return GradedCriticality{Criticality: r.criticality, Source: CriticalityByCustomRule, Rule: r.name}
+	}
+	if reported, at := reportedCriticality(e); reported != CriticalityUnknown {
+		return GradedCriticality{Criticality: reported, Source: CriticalityByProduct, At: at}
+	}
+	if r := firstMatch(predefined, e); r != nil {
+		return GradedCriticality{Criticality: r.criticality, Source: CriticalityByPredefinedRule, Rule: r.name}
+	}
+	return GradedCriticality{}
+}
+
+// CriticalityProperty names the entity property that holds the criticality where a product or inventory says it.
+const CriticalityProperty = "criticality"
+
+// criticalityLevel is Exposure Management's name of it (IdentityInfo.CriticalityLevel, rawData of the exposure
+// graph's nodes), a number or an object that has it under the same name.
+const criticalityLevel = "criticalityLevel"
+
+// deviceValues are a device's worth by other names: DeviceInfo.AssetValue, and ioTDeviceEvidence.importance. Their
+// "normal" is what nobody touched and says nothing.
+var deviceValues = []string{"assetValue", "importance"}
+
+// reportedCriticality is what a product says, and the instant it spoke of.
+func reportedCriticality(e Entity) (Criticality, time.Time) {
+	names := []string{CriticalityProperty, criticalityLevel}
+	if e.Kind() == KindDevice {
+		names = append(names, deviceValues...)
+	}
+	for _, name := range names {
+		p := e.Properties[name]
+		if c := readCriticality(p.Value); c != CriticalityUnknown {
+			return c, p.ObservedAt
 		}
 	}
-	return CriticalityUnknown
+	return CriticalityUnknown, time.Time{}
+}
+
+// readCriticality reads "veryHigh", "high", "medium", "low" in any case, or Exposure Management's level, where 0 is
+// very high and 3 low. Anything else is unknown.
+func readCriticality(v json.RawMessage) Criticality {
+	if len(v) == 0 || len(v) > maxRuleValue {
+		return CriticalityUnknown
+	}
+	var nested map[string]json.RawMessage
+	if json.Unmarshal(v, &nested) == nil {
+		v = nested[criticalityLevel]
+	}
+	text := string(v)
+	var s string
+	if json.Unmarshal(v, &s) == nil {
+		text = s
+	}
+	if len(text) == 1 && '0' <= text[0] && text[0] <= '3' {
+		return CriticalityVeryHigh - Criticality(text[0]-'0')
+	}
+	c, _ := ParseCriticality(text)
+	return c
 }

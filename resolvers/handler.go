@@ -29,6 +29,8 @@ type Config struct {
 	// Ground gives a view's graph to questions of reach as of now; nil has them read the Store. It must show what
 	// View.AtLeast says.
 	Ground func(context.Context, graph.View) traverse.Ground
+	// Criticalities say how critical entities are; the zero value has the predefined rules alone.
+	Criticalities graph.Criticalities
 	// CursorKeys seal cursors: the first seals, the first two open, so that replicas can change keys one after
 	// the other; 32 random bytes each. Without any, a random one, and cursors end with the process.
 	CursorKeys [][]byte
@@ -49,7 +51,7 @@ func Handler(cfg Config) http.Handler {
 		cfg.Logger = slog.Default()
 	}
 	limits := cfg.Limits.orDefault()
-	resolvers := root{query{cfg.Store, cfg.Ground, model.NewCursors(cfg.CursorKeys)}}
+	resolvers := root{query{cfg.Store, cfg.Ground, model.NewCursors(cfg.CursorKeys), cfg.Criticalities}}
 	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers, Schema: served()})
 	exec := executor.New(schema)
 	exec.SetParserTokenLimit(limits.Tokens)

@@ -21,11 +21,12 @@ type query struct {
 	store   graph.Reader
 	ground  func(context.Context, graph.View) traverse.Ground
 	cursors model.Cursors
+	grade   graph.Criticalities
 }
 
 // session reads in the view of the request.
 func (q query) session(ctx context.Context) *model.Session {
-	return &model.Session{Reader: q.store, View: viewOf(ctx), Cursors: q.cursors, Ground: q.ground}
+	return &model.Session{Reader: q.store, View: viewOf(ctx), Cursors: q.cursors, Grade: q.grade, Ground: q.ground}
 }
 
 // Incidents resolves Query.incidents.

@@ -53,7 +53,7 @@ func sameParty(t *testing.T, got any, want *story.Party) {
 
 func TestTheBlastRadiusIsThatOfPackageTraverse(t *testing.T) {
 	p := newPhishing(t)
-	want, err := traverse.BlastRadius(t.Context(), traverse.Stored(p.store, here), traverse.Question{Sources: []graph.ID{p.mail.ID()}, MaxHops: 4, ThroughHubs: true})
+	want, err := traverse.BlastRadius(t.Context(), traverse.Stored(p.store, here, graph.Criticalities{}), traverse.Question{Sources: []graph.ID{p.mail.ID()}, MaxHops: 4, ThroughHubs: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func heldOf(t *topology.Topology, store graph.Reader, at position) ground {
 				return traverse.Held(s.Graph())
 			}
 		}
-		return traverse.Stored(store, v)
+		return traverse.Stored(store, v, graph.Criticalities{})
 	}
 }
 

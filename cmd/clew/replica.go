@@ -21,7 +21,7 @@ func follow(ctx context.Context, store graph.Store, c config.Config, m *topology
 	})
 }
 
-func grade(e graph.Entity) uint8 { return uint8(graph.CriticalityOf(e)) }
+func grade(e graph.Entity) uint8 { return uint8(graph.Criticalities{}.Of(e).Criticality) }
 
 // movedChannel is where replicas tell each other that a tenant has moved. It is a hint: a replica that hears
 // nothing polls, and one that hears lies polls once too often.

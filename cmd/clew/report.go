@@ -82,7 +82,7 @@ func (r report) incident(ctx context.Context, i graph.Incident) error {
 }
 
 func (r report) blastRadius(ctx context.Context, i graph.Incident) error {
-	answer, err := traverse.IncidentBlastRadius(ctx, r.store, r.view, i.ID, traverse.Stored(r.store, r.view), traverse.Question{Start: i.FirstActivity})
+	answer, err := traverse.IncidentBlastRadius(ctx, r.store, r.view, i.ID, traverse.Stored(r.store, r.view, graph.Criticalities{}), traverse.Question{Start: i.FirstActivity})
 	if errors.Is(err, traverse.ErrNoAssets) {
 		_, err = fmt.Fprintln(r.out, "\nBlast radius: none, no device, identity or mailbox is known to be affected.")
 		return err

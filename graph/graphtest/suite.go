@@ -84,6 +84,8 @@ var suite = []check{
 	{"a bounded read is complete for ever", checkBounded},
 	{"a puller that asks for greater than the last seen misses nothing", checkPuller},
 	{"a person's word is never overwritten by a source", checkEdits},
+	{"an analyst's word on an asset stays whatever sources say", checkCriticality},
+	{"an analyst's word on an asset proves no identity", checkWordClaimsNothing},
 	{"a person's word on an incident keeps its facts", checkTriage},
 	{"one instant is one version however it is written", checkInstants},
 	{"a failed expectation writes nothing", checkExpect},

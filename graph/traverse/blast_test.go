@@ -318,7 +318,9 @@ type stalling struct {
 	onStall func()
 }
 
-func (s *stalling) stored() traverse.Ground { return traverse.Stored(s, graph.View{}) }
+func (s *stalling) stored() traverse.Ground {
+	return traverse.Stored(s, graph.View{}, graph.Criticalities{})
+}
 
 func (s *stalling) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	if s.answers--; s.answers >= 0 {
@@ -376,7 +378,7 @@ func (failing) Edges(context.Context, graph.View, graph.EdgeQuery) iter.Seq2[gra
 }
 
 func TestAnErrorOfTheAdjacencyIsReturned(t *testing.T) {
-	if _, err := blast(t.Context(), traverse.Stored(failing{chain()}, graph.View{}), traverse.Question{Sources: []graph.ID{device("a")}}); !errors.Is(err, graph.ErrClosed) {
+	if _, err := blast(t.Context(), traverse.Stored(failing{chain()}, graph.View{}, graph.Criticalities{}), traverse.Question{Sources: []graph.ID{device("a")}}); !errors.Is(err, graph.ErrClosed) {
 		t.Error(err)
 	}
 }

@@ -14,14 +14,17 @@ type Ground struct {
 	held   *compact.Graph
 	reader graph.Reader
 	view   graph.View
+	grade  graph.Criticalities
 }
 
 // Held is a graph in memory, as of now. A node's grade is its Criticality.
 func Held(g *compact.Graph) Ground { return Ground{held: g} }
 
-// Stored is what a store shows of the tenant in v. Each read sees a snapshot of its own: a question that runs
+// Stored is what a store shows of the tenant in v, graded by grade. Each read sees a snapshot of its own: a question that runs
 // while the store is written to may see a part of a commit.
-func Stored(r graph.Reader, v graph.View) Ground { return Ground{reader: r, view: v} }
+func Stored(r graph.Reader, v graph.View, grade graph.Criticalities) Ground {
+	return Ground{reader: r, view: v, grade: grade}
+}
 
 // budget of a question that sets none.
 func (g Ground) budget() Budget {
@@ -49,7 +52,7 @@ type source interface {
 func (g Ground) open(q Question, w *ways) (source, error) {
 	switch {
 	case g.held == nil:
-		return newReading(g.reader, g.view, q.AsOf, w), nil
+		return newReading(g, q.AsOf, w), nil
 	case !q.AsOf.IsZero():
 		return nil, fmt.Errorf("%w: a graph in memory is as of now", graph.ErrInvalid)
 	}

@@ -66,7 +66,9 @@ func (m *memory) Edges(_ context.Context, _ graph.View, q graph.EdgeQuery) iter.
 	}
 }
 
-func (m *memory) stored() traverse.Ground { return traverse.Stored(m, graph.View{Tenant: "t"}) }
+func (m *memory) stored() traverse.Ground {
+	return traverse.Stored(m, graph.View{Tenant: "t"}, graph.Criticalities{})
+}
 
 func (m *memory) held() traverse.Ground {
 	b, there := compact.NewBuilder(), map[graph.EdgeKey]bool{}

@@ -25,7 +25,7 @@ func evidence(t *testing.T, kind graph.Kind, typ graph.KeyType, value, body stri
 
 func incident(s graph.Reader, id graph.IncidentID) (answer, error) {
 	v := graph.View{Tenant: graphtest.Tenant}
-	a, err := traverse.IncidentBlastRadius(context.Background(), s, v, id, traverse.Stored(s, v), traverse.Question{})
+	a, err := traverse.IncidentBlastRadius(context.Background(), s, v, id, traverse.Stored(s, v, graph.Criticalities{}), traverse.Question{})
 	if err != nil {
 		return answer{}, err
 	}

@@ -16,12 +16,11 @@ const chunkSize = 512
 
 // reading is a source that builds the graph from what it reads of a store.
 type reading struct {
-	reader graph.Reader
-	view   graph.View
-	asOf   time.Time
-	ways   *ways
-	b      *compact.Builder
-	g      *compact.Graph
+	Ground
+	asOf time.Time
+	ways *ways
+	b    *compact.Builder
+	g    *compact.Graph
 	// there are the edges that were read, which may be read once more at the other end.
 	there map[graph.EdgeKey]struct{}
 	// closed are the nodes around which possiblySameAs was read.
@@ -32,10 +31,10 @@ type reading struct {
 	counts map[compact.Node]int
 }
 
-func newReading(r graph.Reader, v graph.View, asOf time.Time, w *ways) *reading {
+func newReading(on Ground, asOf time.Time, w *ways) *reading {
 	b := compact.NewBuilder()
 	return &reading{
-		reader: r, view: v, asOf: asOf, ways: w, b: b, g: b.Graph(),
+		Ground: on, asOf: asOf, ways: w, b: b, g: b.Graph(),
 		there: map[graph.EdgeKey]struct{}{}, closed: map[compact.Node]struct{}{},
 		graded: map[compact.Node]struct{}{}, counts: map[compact.Node]int{},
 	}
@@ -69,7 +68,7 @@ func (r *reading) grades(ctx context.Context, nodes []compact.Node) error {
 	}
 	i := 0
 	err := r.entities(ctx, ids, func(_ graph.ID, e graph.Entity) error {
-		r.b.Grade(nodes[i], uint8(graph.CriticalityOf(e)))
+		r.b.Grade(nodes[i], uint8(r.grade.Of(e).Criticality))
 		i++
 		return nil
 	})

@@ -46,7 +46,7 @@ func TestTheReaderIsAskedInBulkByLevelAndNotByNode(t *testing.T) {
 		edges = append(edges, edge(graph.EdgeAdminOf, x, device(named("d", i)), 1, 1))
 	}
 	s := newStore(edges...)
-	a, err := blast(t.Context(), traverse.Stored(s, graph.View{Tenant: "t"}), traverse.Question{Sources: []graph.ID{x}, AsOf: at(30)})
+	a, err := blast(t.Context(), traverse.Stored(s, graph.View{Tenant: "t"}, graph.Criticalities{}), traverse.Question{Sources: []graph.ID{x}, AsOf: at(30)})
 	if err != nil || a.Score != wide || a.Completeness.Edges != wide {
 		t.Fatalf("score %d, %+v", a.Score, a.Completeness)
 	}

@@ -47,7 +47,7 @@ type BlastRadius struct {
 // ground is where a question as of an instant is asked; a zero one is now.
 func (s *Session) ground(ctx context.Context, asOf time.Time) traverse.Ground {
 	if s.Ground == nil || !asOf.IsZero() {
-		return traverse.Stored(s.Reader, s.View)
+		return traverse.Stored(s.Reader, s.View, s.Grade)
 	}
 	return s.Ground(ctx, s.View)
 }

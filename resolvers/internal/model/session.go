@@ -16,6 +16,8 @@ type Session struct {
 	Reader  graph.Reader
 	View    graph.View
 	Cursors Cursors
+	// Grade says how critical an entity is.
+	Grade graph.Criticalities
 	// Ground is where questions of reach as of now are asked; the Reader where nil.
 	Ground func(context.Context, graph.View) traverse.Ground
 }
