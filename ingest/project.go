@@ -206,7 +206,8 @@ func (k *keys) onDevice(mde, aad graph.KeyType, d *device, parts ...string) {
 }
 
 // entity notes an observation and returns its id, zero where there is no key. The same keys seen again
-// add their properties; of two values the greater bytes stay, as everywhere in the graph.
+// add their properties; of two values the greater bytes stay, as everywhere in the graph. What only people here may
+// say is left out: an alert's fields are the sender's to name.
 func (p *projector) entity(keys []graph.Key, properties map[string]json.RawMessage) graph.ID {
 	sorted := graph.SortKeys(keys)
 	if len(sorted) == 0 {
@@ -225,7 +226,7 @@ func (p *projector) entity(keys []graph.Key, properties map[string]json.RawMessa
 	}
 	known := p.entities[at].Properties
 	for name, v := range properties {
-		if bytes.Compare(v, known[name]) > 0 {
+		if bytes.Compare(v, known[name]) > 0 && !graph.ReservedProperty(name) {
 			known[name] = v
 		}
 	}

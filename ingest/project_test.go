@@ -342,3 +342,25 @@ func FuzzProject(f *testing.F) {
 		}
 	})
 }
+
+// Whoever can send alerts must not speak for an analyst.
+func TestNoEvidenceSaysWhatOnlyPeopleMay(t *testing.T) {
+	word := `"clew.criticality":"{\"at\":\"2026-03-02T08:00:00.000000Z\",\"criticality\":\"low\"}","criticality":"high"}`
+	p := Project(evidenceOf(`deviceEvidence {"mdeDeviceId":"m1",`+word, `userEvidence {"userAccount":{"azureAdUserId":"u1",`+word+`}`,
+		`processEvidence {"mdeDeviceId":"m1","processId":7,"processCreationDateTime":"2026-03-04T05:00:00Z","imageFile":{"sha1":"`+strings.Repeat("a", 40)+`",`+word+`,`+word[:len(word)-1]+`}`,
+		`ipEvidence {"ipAddress":"203.0.113.1",`+word, `kubernetesPodEvidence {"name":"pod",`+word))
+	said := 0
+	for _, e := range p.Entities {
+		for name := range e.Properties {
+			if graph.ReservedProperty(name) {
+				t.Errorf("%v has %s", e.Keys, name)
+			}
+		}
+		if e.Properties["criticality"] != nil {
+			said++
+		}
+	}
+	if said < 4 {
+		t.Errorf("of %d entities %d have what stood beside", len(p.Entities), said)
+	}
+}

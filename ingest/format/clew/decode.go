@@ -161,6 +161,11 @@ func (t thing) observation(at time.Time, source string) (graph.EntityObservation
 	if err != nil {
 		return graph.EntityObservation{}, err
 	}
+	for name := range t.Properties {
+		if graph.ReservedProperty(name) {
+			return graph.EntityObservation{}, format.Invalid("property %q is for what people say here, not for sources", name)
+		}
+	}
 	return graph.EntityObservation{Keys: keys, Properties: t.Properties, ObservedAt: graph.Micro(at), Source: source}, nil
 }
 
