@@ -24,7 +24,7 @@ import (
 type assembly struct {
 	store  graph.Store
 	record record
-	ground ground
+	reach  reach
 	log    *slog.Logger
 	routes []func(*http.ServeMux)
 	ready  func(context.Context) error
@@ -44,6 +44,9 @@ func assemble(ctx context.Context, c config.Config, log *slog.Logger) (s *assemb
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if s.reach.grade, err = criticalities(c.Criticality.Rules); err != nil {
+		return s, fmt.Errorf("%s: %w", rulesKey, err)
+	}
 	meter, err := s.serveMetrics(c.Metrics.Listen)
 	if err != nil {
 		return s, err
@@ -73,16 +76,16 @@ func (s *assembly) replicate(ctx context.Context, c config.Config, meter metric.
 	if err != nil {
 		return err
 	}
-	t, err := follow(ctx, s.record, c, m)
+	t, err := follow(ctx, s.record, c, s.reach.grade, m)
 	if err != nil {
 		return err
 	}
 	s.ends = append(s.ends, t.Close)
 	if c.Store.Kind != config.StoreNeo4j {
-		s.ground = heldOf(t, s.record, s.record.Position)
+		s.reach.ground = heldOf(t, s.record, s.reach.grade, s.record.Position)
 		return nil
 	}
-	s.ground = heldOf(t, s.record, nil)
+	s.reach.ground = heldOf(t, s.record, s.reach.grade, nil)
 	store := s.store
 	s.ready = func(ctx context.Context) error { return errors.Join(store.Ready(ctx), t.Ready(ctx)) }
 	client := hintClient(c, s.log)
@@ -136,5 +139,5 @@ func (s *assembly) close() (err error) {
 
 // handler is the HTTP face.
 func (s *assembly) handler() http.Handler {
-	return newHandler(s.store, s.ground, s.ready, s.log, s.routes...)
+	return newHandler(s.store, s.reach, s.ready, s.log, s.routes...)
 }

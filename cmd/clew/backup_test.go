@@ -252,7 +252,7 @@ func adminHandler(t *testing.T) (http.Handler, *embedded.Store) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	return newHandler(store, nil, store.Ready, quiet(), adminRoutes(store, quiet())), store
+	return newHandler(store, reach{}, store.Ready, quiet(), adminRoutes(store, quiet())), store
 }
 
 // Administration is for programs on this machine: no page gets at it, be it the explorer's.

@@ -40,7 +40,7 @@ func configCheckCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check [--config FILE]",
 		Short: "Tell everything that is wrong with the configuration",
-		Long: "Read the configuration as the service would (defaults, the file, CLEW_… variables, files of secrets) and tell\n" +
+		Long: "Read the configuration as the service would (defaults, the file, CLEW_… variables, files of secrets, rules) and tell\n" +
 			"everything that is wrong, with file and line. Nothing is connected to.\n\n" +
 			"The exit code is 0 where it can be used, and 2 where it cannot.",
 		Args: cobra.NoArgs,
@@ -86,7 +86,7 @@ func changedFlags(c *cobra.Command, keys map[string]string) []config.Override {
 // loadConfig reads the configuration and tells on standard error everything that is wrong with it, or has no
 // effect. The error is one of usage.
 func loadConfig(s streams, file string, flags ...config.Override) (config.Loaded, error) {
-	loaded, err := config.Load(config.Options{File: file, Overrides: flags})
+	loaded, err := loadWhole(config.Options{File: file, Overrides: flags})
 	for _, w := range loaded.Warnings {
 		fmt.Fprintf(s.err, "warning: %s\n", plain(w.String()))
 	}
@@ -122,7 +122,7 @@ type checked struct {
 }
 
 func checkConfigJSON(s streams, file string) error {
-	loaded, err := config.Load(config.Options{File: file})
+	loaded, err := loadWhole(config.Options{File: file})
 	answer := checked{OK: err == nil, Problems: config.Problems{}, Warnings: append(config.Problems{}, loaded.Warnings...)}
 	if errors.As(err, &answer.Problems) {
 		err = usageError{fmt.Errorf("the configuration cannot be used: %s", counted(len(answer.Problems), "problem"))}

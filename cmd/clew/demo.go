@@ -75,7 +75,7 @@ func demo(ctx context.Context, s streams, o demoOptions) error {
 	}
 	printAddresses(s.out, listener.Addr())
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	return errors.Join(serveHTTP(ctx, listener, newHandler(store, nil, store.Ready, log), log), store.Close())
+	return errors.Join(serveHTTP(ctx, listener, newHandler(store, reach{}, store.Ready, log), log), store.Close())
 }
 
 func showDemo(ctx context.Context, s streams, o demoOptions, store graph.Store) error {

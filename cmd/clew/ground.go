@@ -9,8 +9,11 @@ import (
 	"github.com/clew-security/clew/graph/traverse"
 )
 
-// ground is where questions of reach are asked.
-type ground func(context.Context, graph.View) traverse.Ground
+// reach is how questions of reach are answered: where they are asked, the store where nil, and what is critical.
+type reach struct {
+	ground func(context.Context, graph.View) traverse.Ground
+	grade  graph.Criticalities
+}
 
 // position is graph.Reader.Position.
 type position func(context.Context, graph.View) (graph.Position, error)
@@ -20,14 +23,14 @@ const catchUp = 50 * time.Millisecond
 
 // heldOf is the graph in memory where it shows what was asked for, else the store. With at it must show all that the
 // store has; without, what the view says, and what it lacks of others' writes is a matter of Options.Poll.
-func heldOf(t *topology.Topology, store graph.Reader, at position) ground {
+func heldOf(t *topology.Topology, store graph.Reader, grade graph.Criticalities, at position) func(context.Context, graph.View) traverse.Ground {
 	return func(ctx context.Context, v graph.View) traverse.Ground {
 		if v.Tenant == devTenant && t.Ready(ctx) == nil {
 			if s := caughtUp(ctx, t, v, at); s != nil {
 				return traverse.Held(s.Graph())
 			}
 		}
-		return traverse.Stored(store, v, graph.Criticalities{})
+		return traverse.Stored(store, v, grade)
 	}
 }
 

@@ -22,12 +22,11 @@ import (
 	"github.com/clew-security/clew/resolvers"
 )
 
-// newHandler is the whole HTTP face of a development service; ground, where there is one, is where questions of reach
-// are asked, ready says whether it can answer, more adds routes.
-func newHandler(store graph.Store, ground ground, ready func(context.Context) error, log *slog.Logger, more ...func(*http.ServeMux)) http.Handler {
+// newHandler is the whole HTTP face of a development service; ready says whether it can answer, more adds routes.
+func newHandler(store graph.Store, r reach, ready func(context.Context) error, log *slog.Logger, more ...func(*http.ServeMux)) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", resolvers.Handler(resolvers.Config{
-		Store: store, Ground: ground,
+		Store: store, Ground: r.ground, Criticalities: r.grade,
 		View: func(r *http.Request) graph.View {
 			return graph.View{Tenant: devTenant, AtLeast: minRevision(r.Context())}
 		},

@@ -54,7 +54,7 @@ func TestTheRequestsIDIsInAnswerAndLog(t *testing.T) {
 		{"/ingest/clew", `{"type":"entity","kind":"device","keys":{"mdeDeviceId":"d1"},"observedAt":"2026-03-02T08:00:00Z"}`},
 	} {
 		var log bytes.Buffer
-		h := newHandler(failing{newStore()}, nil, failing{newStore()}.Ready, slog.New(slog.NewTextHandler(&log, nil)))
+		h := newHandler(failing{newStore()}, reach{}, failing{newStore()}.Ready, slog.New(slog.NewTextHandler(&log, nil)))
 		w := exchange(h, "POST", c.path, c.body, asJSON)
 		id := w.Header().Get("Request-Id")
 		if id == "" || !strings.Contains(log.String(), "id="+id) || !strings.Contains(log.String(), "disk") {
@@ -69,7 +69,7 @@ func TestTheRequestsIDIsInAnswerAndLog(t *testing.T) {
 // A link may open the explorer; nothing else comes in from another site or another port.
 func TestOtherSitesMayOpenTheExplorerOnly(t *testing.T) {
 	store := newStore()
-	h := newHandler(store, nil, store.Ready, quiet())
+	h := newHandler(store, reach{}, store.Ready, quiet())
 	for _, site := range []string{"cross-site", "same-site"} {
 		for _, c := range []struct {
 			method, path, mode string
@@ -95,7 +95,7 @@ func TestOtherSitesMayOpenTheExplorerOnly(t *testing.T) {
 
 func TestIngestAnswersInOneShape(t *testing.T) {
 	store := newStore()
-	h := newHandler(store, nil, store.Ready, quiet())
+	h := newHandler(store, reach{}, store.Ready, quiet())
 	if w := exchange(h, "POST", "/ingest/clew", "", asJSON); w.Code != 202 || !strings.Contains(w.Body.String(), `"errors":[]`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -15,13 +15,16 @@ import (
 )
 
 // follow keeps this replica's picture of the tenant fresh by the store's changes, and tells whether it is.
-func follow(ctx context.Context, store graph.Store, c config.Config, m *topology.Metrics) (*topology.Topology, error) {
+func follow(ctx context.Context, store graph.Store, c config.Config, grade graph.Criticalities, m *topology.Metrics) (*topology.Topology, error) {
 	return topology.Follow(ctx, store, devTenant, topology.Options{
-		Grade: grade, Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m,
+		Grade: gradeBy(grade), Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m,
 	})
 }
 
-func grade(e graph.Entity) uint8 { return uint8(graph.Criticalities{}.Of(e).Criticality) }
+// gradeBy is a node's grade in the graph in memory.
+func gradeBy(c graph.Criticalities) func(graph.Entity) uint8 {
+	return func(e graph.Entity) uint8 { return uint8(c.Of(e).Criticality) }
+}
 
 // movedChannel is where replicas tell each other that a tenant has moved. It is a hint: a replica that hears
 // nothing polls, and one that hears lies polls once too often.

@@ -71,7 +71,7 @@ func runStats(ctx context.Context, s streams, o statsOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	built, err := topology.Build(ctx, store, graph.TenantID(o.tenant), topology.Options{Grade: grade})
+	built, err := topology.Build(ctx, store, graph.TenantID(o.tenant), topology.Options{})
 	if err != nil {
 		return err
 	}

@@ -166,6 +166,17 @@ func caValue(at *string) value {
 	return orWord{textValue[string]{at, "file", check}, []string{""}}
 }
 
+// rulesValue takes the name of a file that can be read.
+func rulesValue(at *string) value {
+	check := func(text string) (string, fault) {
+		if _, err := readBounded(text, maxSmallFile); err != nil {
+			return "", fault{"cannot be read (" + reason(err) + ")", "name a file of rules"}
+		}
+		return text, fault{}
+	}
+	return orWord{textValue[string]{at, "YAML file", check}, []string{""}}
+}
+
 // databaseName is Neo4j's rule: https://neo4j.com/docs/cypher-manual/current/syntax/naming/.
 var databaseName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]{2,62}$`)
 

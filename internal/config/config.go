@@ -26,7 +26,9 @@ type Config struct {
 	Redis     Redis
 	Replica   Replica
 	Retention Retention
-	Metrics   Metrics
+	// Criticality says what makes an asset critical.
+	Criticality Criticality
+	Metrics     Metrics
 }
 
 // Log says what is logged, and how.
@@ -125,6 +127,13 @@ type Retention struct {
 	Incidents, EndedEdges time.Duration
 	// Interval is how often what is too old is looked for; never 0.
 	Interval time.Duration
+}
+
+// Criticality says what makes an asset critical.
+type Criticality struct {
+	// Rules is a YAML file of rules that can be read; empty means that there are none but the predefined ones. What
+	// stands in it is for the caller to check.
+	Rules string
 }
 
 // Metrics says where metrics are served.

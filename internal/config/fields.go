@@ -117,6 +117,9 @@ func Fields() []Field {
 		{"retention.interval", "1h", "How often what is too old is looked for.", false,
 			func(c *Config) value { return durationValue{&c.Retention.Interval, time.Minute, 7 * day} }, always},
 
+		{"criticality.rules", "", "File of rules that say which assets are critical, beside the predefined ones: [criticality](criticality.md).", false,
+			func(c *Config) value { return rulesValue(&c.Criticality.Rules) }, always},
+
 		{"metrics.listen", "off", "Address where Prometheus can read metrics, apart from the service's own.", false,
 			func(c *Config) value { return orWord{addressValue(&c.Metrics.Listen), []string{"off", ""}} }, always},
 	}

@@ -135,7 +135,7 @@ var samples = map[string]*rapid.Generator[string]{
 	"store.neo4j.uri": rapid.Custom(func(t *rapid.T) string {
 		return rapid.SampledFrom(neo4jSchemes).Draw(t, "scheme") + "://" + rapid.SampledFrom([]string{"db", "192.0.2.1:7687", "[2001:db8::1]:7687"}).Draw(t, "host")
 	}),
-	"store.neo4j.database": rapid.StringMatching(`[A-Za-z][A-Za-z0-9.-]{2,62}`), "store.neo4j.tls.ca": anyWords("./ca.pem"),
+	"store.neo4j.database": rapid.StringMatching(`[A-Za-z][A-Za-z0-9.-]{2,62}`), "store.neo4j.tls.ca": anyWords("./ca.pem"), "criticality.rules": anyWords("./ca.pem", ""),
 	"redis.url": anyWords("redis://cache", "rediss://cache:6380/15", "redis://[2001:db8::1]:1/0"), "log.level": anyWords("debug", "info", "warn", "error"),
 	"log.format": anyWords("text", "json"),
 }
