@@ -41,17 +41,20 @@ var sizes = map[string]int{
 	"Link.alerts":         2,
 	"BlastRadius.sources": model.MaxArgument,
 	"BlastRadius.hubs":    model.MaxHubs,
+
+	"SetAssetCriticalityPayload.entities": model.MaxArgument,
 }
 
 // surcharges of fields, by type and name, or by name for every type.
 var surcharges = map[string]int{
-	"attackStory":       1_000,  // reads all alerts of an incident
-	"blastRadius":       2_000,  // walks up to 250,000 relations
-	"Incident.entities": 100,    // reads all alerts of an incident
-	"neighbors":         20,     // reads all relations of an entity
-	"totalCount":        10,     // counts up to 10,000
-	"__schema":          60_000, // once in an operation
-	"__type":            1_000,
+	"setAssetCriticality": 1_000,  // reads and writes a hundred entities, durably
+	"attackStory":         1_000,  // reads all alerts of an incident
+	"blastRadius":         2_000,  // walks up to 250,000 relations
+	"Incident.entities":   100,    // reads all alerts of an incident
+	"neighbors":           20,     // reads all relations of an entity
+	"totalCount":          10,     // counts up to 10,000
+	"__schema":            60_000, // once in an operation
+	"__type":              1_000,
 }
 
 // lookUp finds a field in a table by type and name, else by name; 0 where it is not there.

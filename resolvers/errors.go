@@ -32,6 +32,7 @@ const (
 	codeUnavailable      = "UNAVAILABLE"
 	codeInternal         = "INTERNAL"
 	codeOverloaded       = "OVERLOADED"
+	codeReadOnly         = "READ_ONLY"
 	codeBadRequest       = "BAD_REQUEST"
 	codeValidation       = errcode.ValidationFailed
 	codeParse            = errcode.ParseFailed
@@ -43,7 +44,7 @@ var known = []struct {
 	code string
 }{
 	{graph.ErrNotFound, codeNotFound}, {graph.ErrInvalid, codeInvalidArgument}, {model.ErrCursor, codeInvalidCursor},
-	{model.ErrCostly, codeTooCostly},
+	{model.ErrCostly, codeTooCostly}, {errReadOnly, codeReadOnly},
 }
 
 // untold errors have a text of their own: the error's may say more than is meant for clients.

@@ -1,5 +1,5 @@
-// Package resolvers is the GraphQL face of the read side: POST and GET by the GraphQL over HTTP
-// specification, thin resolvers over the domain, and every limit in one place.
+// Package resolvers is the GraphQL face: POST and GET by the GraphQL over HTTP specification, thin resolvers over the
+// domain, and every limit in one place.
 package resolvers
 
 import (
@@ -23,6 +23,11 @@ import (
 type Config struct {
 	// Store is read; required.
 	Store graph.Reader
+	// Writer takes changes; where nil, they are refused: this replica is read-only. It writes what Store reads.
+	Writer graph.Writer
+	// Actor names who asks, as authentication left it in the request; it is kept with what is changed. Nobody where
+	// nil.
+	Actor func(*http.Request) string
 	// View says who asks, from what authentication left in the request; required. Nothing in a query changes
 	// it.
 	View func(*http.Request) graph.View
@@ -51,7 +56,8 @@ func Handler(cfg Config) http.Handler {
 		cfg.Logger = slog.Default()
 	}
 	limits := cfg.Limits.orDefault()
-	resolvers := root{query{cfg.Store, cfg.Ground, model.NewCursors(cfg.CursorKeys), cfg.Criticalities}}
+	questions := query{cfg.Store, cfg.Ground, model.NewCursors(cfg.CursorKeys), cfg.Criticalities}
+	resolvers := root{questions, mutation{questions, cfg.Writer}}
 	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers, Schema: served()})
 	exec := executor.New(schema)
 	exec.SetParserTokenLimit(limits.Tokens)
@@ -64,7 +70,7 @@ func Handler(cfg Config) http.Handler {
 	exec.Use(costLimit{schema.Schema(), limits})
 	exec.AroundFields(budgeted)
 	return &server{
-		exec: exec, limits: limits, view: cfg.View, log: cfg.Logger, requestID: cfg.RequestID,
+		exec: exec, limits: limits, view: cfg.View, actor: cfg.Actor, log: cfg.Logger, requestID: cfg.RequestID,
 		turns: make(chan struct{}, limits.Concurrent),
 	}
 }

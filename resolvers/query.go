@@ -11,10 +11,16 @@ import (
 )
 
 // root is the generated code's way to the resolvers.
-type root struct{ query }
+type root struct {
+	query
+	mutation
+}
 
 // Query gives the resolvers of the questions.
 func (r root) Query() generated.QueryResolver { return r.query }
+
+// Mutation gives the resolvers of the changes.
+func (r root) Mutation() generated.MutationResolver { return r.mutation }
 
 // query answers the fields of Query; all further fields are answered by the types of package model.
 type query struct {

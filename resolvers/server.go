@@ -22,6 +22,7 @@ type server struct {
 	exec      *executor.Executor
 	limits    Limits
 	view      func(*http.Request) graph.View
+	actor     func(*http.Request) string
 	log       *slog.Logger
 	requestID func(*http.Request) string
 	turns     chan struct{} // holds one for each operation that is worked on
@@ -42,13 +43,23 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	params, refused := s.read(w, r)
 	if refused == nil {
 		var response *graphql.Response
-		if response, refused = s.operate(r, params); refused == nil {
+		done := s.change(r)
+		if response, refused = s.operate(r.WithContext(withChange(r.Context(), done)), params); refused == nil {
+			done.header(w.Header())
 			answer.write(response)
 			return
 		}
 	}
 	refused.header(w.Header())
 	answer.refuse(refused.status, refused.code, refused.message)
+}
+
+// change is what the request's operation is about to change.
+func (s *server) change(r *http.Request) *change {
+	if s.actor == nil {
+		return &change{}
+	}
+	return &change{actor: s.actor(r)}
 }
 
 // named puts the request's id where errors find it.

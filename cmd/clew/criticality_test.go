@@ -94,3 +94,32 @@ func TestConfigCheckTellsOfWrongRules(t *testing.T) {
 		t.Errorf("%s", r.err)
 	}
 }
+
+// A service asks the rules of its configuration, and takes an analyst's word over HTTP.
+func TestAServiceGradesByItsRulesAndTakesAnAnalystsWord(t *testing.T) {
+	grade, err := readCriticalities([]byte("rules: [{name: mine, criticality: medium, names: [pc-*]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := newStore()
+	h := newHandler(store, reach{grade: grade}, store.Ready, quiet())
+	exchange(h, "POST", "/ingest/clew", `{"type":"entity","kind":"device","keys":{"hostName":"pc-7"},"observedAt":"2026-03-02T08:00:00Z"}`, asJSON)
+	id := named("pc-7").ID.String()
+	ask := func() string {
+		return exchange(h, "POST", "/graphql", `{"query":"{entity(id: \"`+id+`\") {criticality criticalityReason {source rule setBy}}}"}`, asJSON).Body.String()
+	}
+	if got := ask(); !strings.Contains(got, `{"criticality":"medium","criticalityReason":{"source":"customRule","rule":"mine","setBy":null}}`) {
+		t.Errorf("%s", got)
+	}
+	w := exchange(h, "POST", "/graphql", `{"query":"mutation {setAssetCriticality(input: {entityIds: [\"`+id+`\"], criticality: veryHigh}) {revision}}"}`, asJSON)
+	if w.Header().Get(headerRevision) == "" || !strings.Contains(w.Body.String(), `"revision":`+w.Header().Get(headerRevision)) {
+		t.Errorf("%s: %s", w.Header(), w.Body)
+	}
+	if got := ask(); !strings.Contains(got, `{"criticality":"veryHigh","criticalityReason":{"source":"analyst","rule":null,"setBy":"dev"}}`) {
+		t.Errorf("%s", got)
+	}
+	foreign := map[string]string{"Content-Type": "application/json", "Origin": "http://evil.example"}
+	if w := exchange(h, "POST", "/graphql", `{"query":"mutation {setAssetCriticality(input: {entityIds: [\"`+id+`\"], criticality: null}) {revision}}"}`, foreign); w.Code != 403 {
+		t.Errorf("a page elsewhere is answered %d: %s", w.Code, w.Body)
+	}
+}

@@ -32,6 +32,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Mutation() MutationResolver
 	Query() QueryResolver
 }
 
@@ -45,6 +46,9 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type MutationResolver interface {
+	SetAssetCriticality(ctx context.Context, input model.SetAssetCriticalityInput) (*model.SetAssetCriticalityPayload, error)
+}
 type QueryResolver interface {
 	Incidents(ctx context.Context, first *int32, after *string, filter *model.IncidentFilter, orderBy graph.TickOrder) (*model.IncidentConnection, error)
 	Incident(ctx context.Context, id string) (*model.Incident, error)
@@ -82,6 +86,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AlertFilter", ec.unmarshalInputAlertFilter),
 			graphql.NewInputUnmarshaler("IncidentFilter", ec.unmarshalInputIncidentFilter),
+			graphql.NewInputUnmarshaler("SetAssetCriticalityInput", ec.unmarshalInputSetAssetCriticalityInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
 		)
 	}
@@ -118,6 +123,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 
 			return &response
 		}
+	case ast.Mutation:
+		return func(ctx context.Context) *graphql.Response {
+			if !first {
+				return nil
+			}
+			first = false
+			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
+			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
+			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -144,7 +164,7 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
-	{Name: "../../../schema.graphqls", Input: `# The read side of Clew. Names follow Microsoft Graph Security (v1.0) where it has one, MITRE ATT&CK for
+	{Name: "../../../schema.graphqls", Input: `# Clew's GraphQL. Names follow Microsoft Graph Security (v1.0) where it has one, MITRE ATT&CK for
 # tactics and techniques. Every connection follows the Relay cursor specification, forward only. Where a
 # Graph enumeration holds a value that this version does not know, unknownFutureValue is answered and the
 # value itself stands in source or raw.
@@ -554,6 +574,18 @@ enum Criticality {
   veryHigh
 }
 
+"What a criticality rests on. The first of these that says anything holds."
+enum CriticalitySource {
+  "A person set it here."
+  analyst
+  "A rule of the configuration matches."
+  customRule
+  "A product or an inventory reported it."
+  product
+  "A rule that comes with Clew matches."
+  predefinedRule
+}
+
 "What sharing a key proves."
 enum KeyStrength {
   "It only suggests the same thing."
@@ -692,6 +724,40 @@ type Query {
     """
     targetKinds: [EntityKind!]
   ): BlastRadius!
+}
+
+"What can be changed. Each field is done whole or not at all, one after the other."
+type Mutation {
+  """
+  Set how critical entities are, or take back what was set. It holds over rules and products until it is taken back.
+  All entities are set or none; one that is not there is NOT_FOUND.
+  """
+  setAssetCriticality(
+    "What is set, and of which entities."
+    input: SetAssetCriticalityInput!
+  ): SetAssetCriticalityPayload!
+}
+
+"What is set, and of which entities."
+input SetAssetCriticalityInput {
+  "The entities, 1 to 100."
+  entityIds: [ID!]!
+  "How critical they are; null takes back what was set. It must be given, and unknown cannot be set."
+  criticality: Criticality
+  "Why, at most 2,000 bytes."
+  comment: String
+  "Given back in the payload, at most 200 bytes."
+  clientMutationId: String
+}
+
+"What became of the entities."
+type SetAssetCriticalityPayload {
+  "The entities as they are now, in the order asked for, each once."
+  entities: [Entity!]!
+  "The revision that has it. A later question that says it as Clew-Min-Revision sees it on any replica."
+  revision: Long!
+  "As it was given."
+  clientMutationId: String
 }
 
 "Whatever has an id that is its own among all."
@@ -2312,6 +2378,8 @@ interface Entity implements Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2357,6 +2425,22 @@ interface Entity implements Node {
   ): BlastRadius!
 }
 
+"Why an entity is as critical as it is."
+type CriticalityReason {
+  "What it rests on."
+  source: CriticalitySource!
+  "The rule that decided; null where none did."
+  rule: String
+  "Who set it."
+  setBy: String
+  "When it was set."
+  setDateTime: DateTime
+  "What was said with it."
+  comment: String
+  "The instant that the product spoke of, where it said one."
+  observedDateTime: DateTime
+}
+
 "A computer, phone or other device."
 type Device implements Entity & Node {
   "The id, the same for ever: the kind and 24 characters, derived from its strongest key."
@@ -2377,6 +2461,8 @@ type Device implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2466,6 +2552,8 @@ type Identity implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2539,6 +2627,8 @@ type Mailbox implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2608,6 +2698,8 @@ type MailMessage implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2689,6 +2781,8 @@ type MailCluster implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2762,6 +2856,8 @@ type File implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2843,6 +2939,8 @@ type Process implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2914,6 +3012,8 @@ type IpAddress implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -2985,6 +3085,8 @@ type Url implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3052,6 +3154,8 @@ type Domain implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3119,6 +3223,8 @@ type RegistryKey implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3188,6 +3294,8 @@ type RegistryValue implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3263,6 +3371,8 @@ type SecurityGroup implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3336,6 +3446,8 @@ type CloudApplication implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3407,6 +3519,8 @@ type OauthApplication implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3478,6 +3592,8 @@ type ServicePrincipal implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3551,6 +3667,8 @@ type CloudResource implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3622,6 +3740,8 @@ type Software implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3695,6 +3815,8 @@ type Vulnerability implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3762,6 +3884,8 @@ type Indicator implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3831,6 +3955,8 @@ type LogonSession implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3902,6 +4028,8 @@ type CloudSession implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -3977,6 +4105,8 @@ type Campaign implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -4046,6 +4176,8 @@ type ThreatActor implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -4115,6 +4247,8 @@ type Malware implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -4186,6 +4320,8 @@ type Technique implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -4255,6 +4391,8 @@ type Container implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -4324,6 +4462,8 @@ type OtherEntity implements Entity & Node {
   properties: JSON!
   "How much its loss would hurt."
   criticality: Criticality!
+  "What its criticality rests on; null where it is unknown."
+  criticalityReason: CriticalityReason
   "Entities that share a weak key with it, such as a host name, and may be the same thing; at most 10."
   possiblySameAs: [Entity!]!
   """
@@ -4927,6 +5067,24 @@ func (ec *executionContext) childFields_Completeness(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type Completeness", field.Name)
 }
 
+func (ec *executionContext) childFields_CriticalityReason(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "source":
+		return ec.fieldContext_CriticalityReason_source(ctx, field)
+	case "rule":
+		return ec.fieldContext_CriticalityReason_rule(ctx, field)
+	case "setBy":
+		return ec.fieldContext_CriticalityReason_setBy(ctx, field)
+	case "setDateTime":
+		return ec.fieldContext_CriticalityReason_setDateTime(ctx, field)
+	case "comment":
+		return ec.fieldContext_CriticalityReason_comment(ctx, field)
+	case "observedDateTime":
+		return ec.fieldContext_CriticalityReason_observedDateTime(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CriticalityReason", field.Name)
+}
+
 func (ec *executionContext) childFields_DeviceEvidence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "evidenceType":
@@ -5427,6 +5585,18 @@ func (ec *executionContext) childFields_ResourceAccessEvent(ctx context.Context,
 		return ec.fieldContext_ResourceAccessEvent_resourceIdentifier(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResourceAccessEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_SetAssetCriticalityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entities":
+		return ec.fieldContext_SetAssetCriticalityPayload_entities(ctx, field)
+	case "revision":
+		return ec.fieldContext_SetAssetCriticalityPayload_revision(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_SetAssetCriticalityPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetAssetCriticalityPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_StoryParty(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7626,6 +7796,20 @@ func (ec *executionContext) field_Malware_neighbors_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["after"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setAssetCriticality_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.SetAssetCriticalityInput, error) {
+			return ec.unmarshalNSetAssetCriticalityInput2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐSetAssetCriticalityInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
 	return args, nil
 }
 
@@ -13810,6 +13994,38 @@ func (ec *executionContext) fieldContext_Campaign_criticality(_ context.Context,
 	return graphql.NewScalarFieldContext("Campaign", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _Campaign_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Campaign_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Campaign) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14266,6 +14482,38 @@ func (ec *executionContext) _CloudApplication_criticality(ctx context.Context, f
 }
 func (ec *executionContext) fieldContext_CloudApplication_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CloudApplication", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _CloudApplication_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudApplication_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CloudApplication_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _CloudApplication_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
@@ -15852,6 +16100,38 @@ func (ec *executionContext) fieldContext_CloudResource_criticality(_ context.Con
 	return graphql.NewScalarFieldContext("CloudResource", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _CloudResource_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.CloudResource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudResource_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CloudResource_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudResource",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CloudResource_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.CloudResource) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16331,6 +16611,38 @@ func (ec *executionContext) _CloudSession_criticality(ctx context.Context, field
 }
 func (ec *executionContext) fieldContext_CloudSession_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CloudSession", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _CloudSession_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.CloudSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudSession_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CloudSession_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _CloudSession_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.CloudSession) (ret graphql.Marshaler) {
@@ -16952,6 +17264,38 @@ func (ec *executionContext) fieldContext_Container_criticality(_ context.Context
 	return graphql.NewScalarFieldContext("Container", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _Container_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Container_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Container_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Container) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17548,6 +17892,144 @@ func (ec *executionContext) fieldContext_ContainerEvidence_command(_ context.Con
 	return graphql.NewScalarFieldContext("ContainerEvidence", field, false, false, "String")
 }
 
+func (ec *executionContext) _CriticalityReason_source(ctx context.Context, field graphql.CollectedField, obj *model.CriticalityReason) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CriticalityReason_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graph.CriticalitySource) graphql.Marshaler {
+			return ec.marshalNCriticalitySource2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticalitySource(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CriticalityReason_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CriticalityReason", field, false, false, "CriticalitySource")
+}
+
+func (ec *executionContext) _CriticalityReason_rule(ctx context.Context, field graphql.CollectedField, obj *model.CriticalityReason) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CriticalityReason_rule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rule, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CriticalityReason_rule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CriticalityReason", field, false, false, "String")
+}
+
+func (ec *executionContext) _CriticalityReason_setBy(ctx context.Context, field graphql.CollectedField, obj *model.CriticalityReason) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CriticalityReason_setBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SetBy(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CriticalityReason_setBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CriticalityReason", field, true, false, "String")
+}
+
+func (ec *executionContext) _CriticalityReason_setDateTime(ctx context.Context, field graphql.CollectedField, obj *model.CriticalityReason) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CriticalityReason_setDateTime(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SetDateTime(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Instant) graphql.Marshaler {
+			return ec.marshalODateTime2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐInstant(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CriticalityReason_setDateTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CriticalityReason", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _CriticalityReason_comment(ctx context.Context, field graphql.CollectedField, obj *model.CriticalityReason) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CriticalityReason_comment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Comment, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CriticalityReason_comment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CriticalityReason", field, false, false, "String")
+}
+
+func (ec *executionContext) _CriticalityReason_observedDateTime(ctx context.Context, field graphql.CollectedField, obj *model.CriticalityReason) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CriticalityReason_observedDateTime(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ObservedDateTime(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Instant) graphql.Marshaler {
+			return ec.marshalODateTime2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐInstant(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CriticalityReason_observedDateTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CriticalityReason", field, true, false, "DateTime")
+}
+
 func (ec *executionContext) _Device_id(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17762,6 +18244,38 @@ func (ec *executionContext) _Device_criticality(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Device_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Device", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _Device_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Device_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Device_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
@@ -19582,6 +20096,38 @@ func (ec *executionContext) fieldContext_Domain_criticality(_ context.Context, f
 	return graphql.NewScalarFieldContext("Domain", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _Domain_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Domain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Domain_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Domain_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Domain",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Domain_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Domain) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20373,6 +20919,38 @@ func (ec *executionContext) _File_criticality(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_File_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("File", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _File_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_File_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_File_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "File",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _File_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
@@ -22690,6 +23268,38 @@ func (ec *executionContext) fieldContext_Identity_criticality(_ context.Context,
 	return graphql.NewScalarFieldContext("Identity", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _Identity_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Identity_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Identity_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Identity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Identity_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Identity) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -23976,6 +24586,38 @@ func (ec *executionContext) fieldContext_Indicator_criticality(_ context.Context
 	return graphql.NewScalarFieldContext("Indicator", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _Indicator_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Indicator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Indicator_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Indicator_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Indicator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Indicator_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Indicator) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -24432,6 +25074,38 @@ func (ec *executionContext) _IpAddress_criticality(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_IpAddress_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("IpAddress", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _IpAddress_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.IpAddress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IpAddress_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_IpAddress_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IpAddress",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _IpAddress_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.IpAddress) (ret graphql.Marshaler) {
@@ -25709,6 +26383,38 @@ func (ec *executionContext) fieldContext_LogonSession_criticality(_ context.Cont
 	return graphql.NewScalarFieldContext("LogonSession", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _LogonSession_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.LogonSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogonSession_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LogonSession_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogonSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _LogonSession_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.LogonSession) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -26188,6 +26894,38 @@ func (ec *executionContext) _MailCluster_criticality(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_MailCluster_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MailCluster", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _MailCluster_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.MailCluster) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailCluster_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MailCluster_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailCluster",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _MailCluster_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.MailCluster) (ret graphql.Marshaler) {
@@ -27071,6 +27809,38 @@ func (ec *executionContext) fieldContext_MailMessage_criticality(_ context.Conte
 	return graphql.NewScalarFieldContext("MailMessage", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _MailMessage_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.MailMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailMessage_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MailMessage_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _MailMessage_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.MailMessage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -27665,6 +28435,38 @@ func (ec *executionContext) _Mailbox_criticality(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_Mailbox_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Mailbox", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _Mailbox_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Mailbox) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mailbox_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mailbox_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mailbox",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Mailbox_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Mailbox) (ret graphql.Marshaler) {
@@ -28842,6 +29644,38 @@ func (ec *executionContext) fieldContext_Malware_criticality(_ context.Context, 
 	return graphql.NewScalarFieldContext("Malware", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _Malware_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Malware) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Malware_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Malware_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Malware",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Malware_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Malware) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -29452,6 +30286,50 @@ func (ec *executionContext) fieldContext_MalwareEvidence_processes(_ context.Con
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ProcessEvidence(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setAssetCriticality(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setAssetCriticality(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetAssetCriticality(ctx, fc.Args["input"].(model.SetAssetCriticalityInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetAssetCriticalityPayload) graphql.Marshaler {
+			return ec.marshalNSetAssetCriticalityPayload2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐSetAssetCriticalityPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setAssetCriticality(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetAssetCriticalityPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setAssetCriticality_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -30273,6 +31151,38 @@ func (ec *executionContext) fieldContext_OauthApplication_criticality(_ context.
 	return graphql.NewScalarFieldContext("OauthApplication", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _OauthApplication_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.OauthApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OauthApplication_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OauthApplication_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OauthApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _OauthApplication_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.OauthApplication) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -31085,6 +31995,38 @@ func (ec *executionContext) fieldContext_OtherEntity_criticality(_ context.Conte
 	return graphql.NewScalarFieldContext("OtherEntity", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _OtherEntity_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.OtherEntity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OtherEntity_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OtherEntity_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OtherEntity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _OtherEntity_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.OtherEntity) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -31849,6 +32791,38 @@ func (ec *executionContext) _Process_criticality(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_Process_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Process", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _Process_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Process_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Process_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Process",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Process_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
@@ -33256,6 +34230,38 @@ func (ec *executionContext) fieldContext_RegistryKey_criticality(_ context.Conte
 	return graphql.NewScalarFieldContext("RegistryKey", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _RegistryKey_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.RegistryKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryKey_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryKey_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RegistryKey_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.RegistryKey) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -33997,6 +35003,38 @@ func (ec *executionContext) _RegistryValue_criticality(ctx context.Context, fiel
 }
 func (ec *executionContext) fieldContext_RegistryValue_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RegistryValue", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _RegistryValue_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.RegistryValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryValue_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryValue_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryValue",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _RegistryValue_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.RegistryValue) (ret graphql.Marshaler) {
@@ -35234,6 +36272,38 @@ func (ec *executionContext) fieldContext_SecurityGroup_criticality(_ context.Con
 	return graphql.NewScalarFieldContext("SecurityGroup", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _SecurityGroup_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.SecurityGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecurityGroup_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SecurityGroup_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SecurityGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SecurityGroup_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.SecurityGroup) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -36115,6 +37185,38 @@ func (ec *executionContext) fieldContext_ServicePrincipal_criticality(_ context.
 	return graphql.NewScalarFieldContext("ServicePrincipal", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _ServicePrincipal_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.ServicePrincipal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePrincipal_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePrincipal_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePrincipal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ServicePrincipal_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.ServicePrincipal) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -36780,6 +37882,84 @@ func (ec *executionContext) fieldContext_ServicePrincipalEvidence_tenantId(_ con
 	return graphql.NewScalarFieldContext("ServicePrincipalEvidence", field, false, false, "String")
 }
 
+func (ec *executionContext) _SetAssetCriticalityPayload_entities(ctx context.Context, field graphql.CollectedField, obj *model.SetAssetCriticalityPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetAssetCriticalityPayload_entities(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entities, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.Entity) graphql.Marshaler {
+			return ec.marshalNEntity2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐEntityᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetAssetCriticalityPayload_entities(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetAssetCriticalityPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetAssetCriticalityPayload_revision(ctx context.Context, field graphql.CollectedField, obj *model.SetAssetCriticalityPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetAssetCriticalityPayload_revision(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revision, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNLong2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetAssetCriticalityPayload_revision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SetAssetCriticalityPayload", field, false, false, "Long")
+}
+
+func (ec *executionContext) _SetAssetCriticalityPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.SetAssetCriticalityPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetAssetCriticalityPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetAssetCriticalityPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SetAssetCriticalityPayload", field, false, false, "String")
+}
+
 func (ec *executionContext) _Software_id(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -36994,6 +38174,38 @@ func (ec *executionContext) _Software_criticality(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_Software_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Software", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _Software_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Software_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Software_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Software",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Software_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
@@ -37601,6 +38813,38 @@ func (ec *executionContext) fieldContext_Technique_criticality(_ context.Context
 	return graphql.NewScalarFieldContext("Technique", field, true, false, "Criticality")
 }
 
+func (ec *executionContext) _Technique_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Technique) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Technique_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Technique_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Technique",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Technique_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Technique) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -38057,6 +39301,38 @@ func (ec *executionContext) _ThreatActor_criticality(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_ThreatActor_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ThreatActor", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _ThreatActor_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.ThreatActor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThreatActor_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ThreatActor_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ThreatActor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ThreatActor_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.ThreatActor) (ret graphql.Marshaler) {
@@ -38607,6 +39883,38 @@ func (ec *executionContext) _Url_criticality(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_Url_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Url", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _Url_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Url) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Url_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Url_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Url",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Url_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Url) (ret graphql.Marshaler) {
@@ -39915,6 +41223,38 @@ func (ec *executionContext) _Vulnerability_criticality(ctx context.Context, fiel
 }
 func (ec *executionContext) fieldContext_Vulnerability_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Vulnerability", field, true, false, "Criticality")
+}
+
+func (ec *executionContext) _Vulnerability_criticalityReason(ctx context.Context, field graphql.CollectedField, obj *model.Vulnerability) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Vulnerability_criticalityReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CriticalityReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+			return ec.marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Vulnerability_criticalityReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Vulnerability",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CriticalityReason(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Vulnerability_possiblySameAs(ctx context.Context, field graphql.CollectedField, obj *model.Vulnerability) (ret graphql.Marshaler) {
@@ -41585,6 +42925,69 @@ func (ec *executionContext) unmarshalInputIncidentFilter(ctx context.Context, ob
 func UnmarshalIncidentFilter(ctx context.Context, raw any) (model.IncidentFilter, error) {
 	var out model.IncidentFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "IncidentFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetAssetCriticalityInput(ctx context.Context, obj any) (model.SetAssetCriticalityInput, error) {
+	var it model.SetAssetCriticalityInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"entityIds", "criticality", "comment", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "entityIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityIds"))
+			data, err := ec.unmarshalNID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityIds = data
+		case "criticality":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("criticality"))
+			data, err := ec.unmarshalOCriticality2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Criticality = graphql.OmittableOf(data)
+		case "comment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("comment"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Comment = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetAssetCriticalityInput unmarshals raw into the SetAssetCriticalityInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetAssetCriticalityInput(ctx context.Context, raw any) (model.SetAssetCriticalityInput, error) {
+	var out model.SetAssetCriticalityInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetAssetCriticalityInput", raw, &out)
 	return out, err
 }
 
@@ -43558,6 +44961,11 @@ func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._Campaign_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -43669,6 +45077,11 @@ func (ec *executionContext) _CloudApplication(ctx context.Context, sel ast.Selec
 		case "criticality":
 			out.Values[i] = ec._CloudApplication_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._CloudApplication_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -44106,6 +45519,11 @@ func (ec *executionContext) _CloudResource(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._CloudResource_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -44222,6 +45640,11 @@ func (ec *executionContext) _CloudSession(ctx context.Context, sel ast.Selection
 		case "criticality":
 			out.Values[i] = ec._CloudSession_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._CloudSession_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -44400,6 +45823,11 @@ func (ec *executionContext) _Container(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._Container_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -44561,6 +45989,64 @@ func (ec *executionContext) _ContainerEvidence(ctx context.Context, sel ast.Sele
 	return out
 }
 
+var criticalityReasonImplementors = []string{"CriticalityReason"}
+
+func (ec *executionContext) _CriticalityReason(ctx context.Context, sel ast.SelectionSet, obj *model.CriticalityReason) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, criticalityReasonImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CriticalityReason")
+		case "source":
+			out.Values[i] = ec._CriticalityReason_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rule":
+			out.Values[i] = ec._CriticalityReason_rule(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "setBy":
+			out.Values[i] = ec._CriticalityReason_setBy(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "setDateTime":
+			out.Values[i] = ec._CriticalityReason_setDateTime(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "comment":
+			out.Values[i] = ec._CriticalityReason_comment(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "observedDateTime":
+			out.Values[i] = ec._CriticalityReason_observedDateTime(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var deviceImplementors = []string{"Device", "Entity", "Node"}
 
 func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, obj *model.Device) graphql.Marshaler {
@@ -44615,6 +46101,11 @@ func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, o
 		case "criticality":
 			out.Values[i] = ec._Device_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._Device_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -45068,6 +46559,11 @@ func (ec *executionContext) _Domain(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._Domain_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -45386,6 +46882,11 @@ func (ec *executionContext) _File(ctx context.Context, sel ast.SelectionSet, obj
 		case "criticality":
 			out.Values[i] = ec._File_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._File_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -46063,6 +47564,11 @@ func (ec *executionContext) _Identity(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._Identity_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -46417,6 +47923,11 @@ func (ec *executionContext) _Indicator(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._Indicator_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -46528,6 +48039,11 @@ func (ec *executionContext) _IpAddress(ctx context.Context, sel ast.SelectionSet
 		case "criticality":
 			out.Values[i] = ec._IpAddress_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._IpAddress_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -46976,6 +48492,11 @@ func (ec *executionContext) _LogonSession(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._LogonSession_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -47092,6 +48613,11 @@ func (ec *executionContext) _MailCluster(ctx context.Context, sel ast.SelectionS
 		case "criticality":
 			out.Values[i] = ec._MailCluster_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._MailCluster_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -47326,6 +48852,11 @@ func (ec *executionContext) _MailMessage(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._MailMessage_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -47467,6 +48998,11 @@ func (ec *executionContext) _Mailbox(ctx context.Context, sel ast.SelectionSet, 
 		case "criticality":
 			out.Values[i] = ec._Mailbox_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._Mailbox_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -47790,6 +49326,11 @@ func (ec *executionContext) _Malware(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._Malware_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -47933,6 +49474,49 @@ func (ec *executionContext) _MalwareEvidence(ctx context.Context, sel ast.Select
 			out.Values[i] = ec._MalwareEvidence_processes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var mutationImplementors = []string{"Mutation"}
+
+func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, mutationImplementors)
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
+		Object: "Mutation",
+	})
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		innerCtx := graphql.WithRootFieldContext(ctx, &graphql.RootFieldContext{
+			Object: field.Name,
+			Field:  field,
+		})
+
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Mutation")
+		case "setAssetCriticality":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setAssetCriticality(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -48209,6 +49793,11 @@ func (ec *executionContext) _OauthApplication(ctx context.Context, sel ast.Selec
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._OauthApplication_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -48424,6 +50013,11 @@ func (ec *executionContext) _OtherEntity(ctx context.Context, sel ast.SelectionS
 		case "criticality":
 			out.Values[i] = ec._OtherEntity_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._OtherEntity_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -48659,6 +50253,11 @@ func (ec *executionContext) _Process(ctx context.Context, sel ast.SelectionSet, 
 		case "criticality":
 			out.Values[i] = ec._Process_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._Process_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -49006,6 +50605,11 @@ func (ec *executionContext) _RegistryKey(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._RegistryKey_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -49206,6 +50810,11 @@ func (ec *executionContext) _RegistryValue(ctx context.Context, sel ast.Selectio
 		case "criticality":
 			out.Values[i] = ec._RegistryValue_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._RegistryValue_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -49572,6 +51181,11 @@ func (ec *executionContext) _SecurityGroup(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._SecurityGroup_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -49804,6 +51418,11 @@ func (ec *executionContext) _ServicePrincipal(ctx context.Context, sel ast.Selec
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._ServicePrincipal_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -49980,6 +51599,49 @@ func (ec *executionContext) _ServicePrincipalEvidence(ctx context.Context, sel a
 	return out
 }
 
+var setAssetCriticalityPayloadImplementors = []string{"SetAssetCriticalityPayload"}
+
+func (ec *executionContext) _SetAssetCriticalityPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetAssetCriticalityPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setAssetCriticalityPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetAssetCriticalityPayload")
+		case "entities":
+			out.Values[i] = ec._SetAssetCriticalityPayload_entities(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revision":
+			out.Values[i] = ec._SetAssetCriticalityPayload_revision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._SetAssetCriticalityPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var softwareImplementors = []string{"Software", "Entity", "Node"}
 
 func (ec *executionContext) _Software(ctx context.Context, sel ast.SelectionSet, obj *model.Software) graphql.Marshaler {
@@ -50034,6 +51696,11 @@ func (ec *executionContext) _Software(ctx context.Context, sel ast.SelectionSet,
 		case "criticality":
 			out.Values[i] = ec._Software_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._Software_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -50208,6 +51875,11 @@ func (ec *executionContext) _Technique(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "criticalityReason":
+			out.Values[i] = ec._Technique_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "possiblySameAs":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -50319,6 +51991,11 @@ func (ec *executionContext) _ThreatActor(ctx context.Context, sel ast.SelectionS
 		case "criticality":
 			out.Values[i] = ec._ThreatActor_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._ThreatActor_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -50480,6 +52157,11 @@ func (ec *executionContext) _Url(ctx context.Context, sel ast.SelectionSet, obj 
 		case "criticality":
 			out.Values[i] = ec._Url_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._Url_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -50882,6 +52564,11 @@ func (ec *executionContext) _Vulnerability(ctx context.Context, sel ast.Selectio
 		case "criticality":
 			out.Values[i] = ec._Vulnerability_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "criticalityReason":
+			out.Values[i] = ec._Vulnerability_criticalityReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "possiblySameAs":
@@ -51713,6 +53400,20 @@ func (ec *executionContext) marshalNCriticality2githubᚗcomᚋclewᚑsecurity�
 	return res
 }
 
+func (ec *executionContext) unmarshalNCriticalitySource2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticalitySource(ctx context.Context, v any) (graph.CriticalitySource, error) {
+	res, err := model.UnmarshalCriticalitySource(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCriticalitySource2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticalitySource(ctx context.Context, sel ast.SelectionSet, v graph.CriticalitySource) graphql.Marshaler {
+	_ = sel
+	res := model.MarshalCriticalitySource(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "CriticalitySource!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNDateTime2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐTick(ctx context.Context, v any) (graph.Tick, error) {
 	res, err := model.UnmarshalTick(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -51993,6 +53694,35 @@ func (ec *executionContext) marshalNID2string(ctx context.Context, sel ast.Selec
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNIncident2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐIncidentᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Incident) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -52239,6 +53969,20 @@ func (ec *executionContext) marshalNLoggedOnUser2ᚕgithubᚗcomᚋclewᚑsecuri
 	return ret
 }
 
+func (ec *executionContext) unmarshalNLong2int64(ctx context.Context, v any) (int64, error) {
+	res, err := graphql.UnmarshalInt64(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLong2int64(ctx context.Context, sel ast.SelectionSet, v int64) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalInt64(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "Long!")
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNNeighborConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐNeighborConnection(ctx context.Context, sel ast.SelectionSet, v *model.NeighborConnection) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "NeighborConnection!")
@@ -52369,6 +54113,19 @@ func (ec *executionContext) marshalNServiceSource2ᚕgithubᚗcomᚋclewᚑsecur
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNSetAssetCriticalityInput2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐSetAssetCriticalityInput(ctx context.Context, v any) (model.SetAssetCriticalityInput, error) {
+	res, err := ec.unmarshalInputSetAssetCriticalityInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetAssetCriticalityPayload2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐSetAssetCriticalityPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetAssetCriticalityPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SetAssetCriticalityPayload!")
+		return graphql.Null
+	}
+	return ec._SetAssetCriticalityPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNStepStatus2string(ctx context.Context, v any) (string, error) {
@@ -52778,6 +54535,31 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	_ = ctx
 	res := graphql.MarshalBoolean(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOCriticality2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx context.Context, v any) (*graph.Criticality, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := model.UnmarshalCriticality(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCriticality2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx context.Context, sel ast.SelectionSet, v *graph.Criticality) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := model.MarshalCriticality(*v)
+	return res
+}
+
+func (ec *executionContext) marshalOCriticalityReason2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCriticalityReason(ctx context.Context, sel ast.SelectionSet, v *model.CriticalityReason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CriticalityReason(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalODateTime2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐInstant(ctx context.Context, v any) (model.Instant, error) {

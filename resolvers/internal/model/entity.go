@@ -126,9 +126,6 @@ func (b *EntityBase) Sources() []Word { return words(b.own.Sources) }
 // Properties by name.
 func (b *EntityBase) Properties() (json.RawMessage, error) { return graph.EncodeJSON(values(b.own)) }
 
-// Criticality of the entity.
-func (b *EntityBase) Criticality() graph.Criticality { return b.in.Grade.Of(b.own).Criticality }
-
 // PossiblySameAs are the nodes that share a weak key.
 func (b *EntityBase) PossiblySameAs(ctx context.Context) ([]Entity, error) {
 	all, err := together(b.in, "possiblySameAs", func() ([][]Entity, error) {

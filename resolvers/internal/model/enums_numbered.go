@@ -59,8 +59,16 @@ func UnmarshalKeyStrength(any) (graph.Strength, error) { return 0, errOutput }
 // MarshalCriticality writes a Criticality.
 func MarshalCriticality(c graph.Criticality) graphql.Marshaler { return MarshalString(c.String()) }
 
-// UnmarshalCriticality is needed by the generator and never called.
-func UnmarshalCriticality(any) (graph.Criticality, error) { return 0, errOutput }
+// UnmarshalCriticality reads a Criticality.
+func UnmarshalCriticality(v any) (graph.Criticality, error) { return parsed(v, graph.ParseCriticality) }
+
+// MarshalCriticalitySource writes a CriticalitySource.
+func MarshalCriticalitySource(s graph.CriticalitySource) graphql.Marshaler {
+	return MarshalString(string(s))
+}
+
+// UnmarshalCriticalitySource is needed by the generator and never called.
+func UnmarshalCriticalitySource(any) (graph.CriticalitySource, error) { return "", errOutput }
 
 // MarshalBlastRadiusLimit writes a BlastRadiusLimit, null for none.
 func MarshalBlastRadiusLimit(l traverse.Limit) graphql.Marshaler { return MarshalString(string(l)) }
