@@ -125,7 +125,14 @@ func TestEnumerationsHaveTheDomainsValues(t *testing.T) {
 	for _, v := range graph.Severities() {
 		severities = append(severities, string(v))
 	}
-	for name, want := range map[string][]string{"EntityKind": kinds, "EdgeKind": append(edges, "unknownFutureValue"), "AlertSeverity": append(severities, "unknownFutureValue")} {
+	var grades, sources []string
+	for c := graph.CriticalityUnknown; c <= graph.CriticalityVeryHigh; c++ {
+		grades = append(grades, c.String())
+	}
+	for _, v := range graph.CriticalitySources() {
+		sources = append(sources, string(v))
+	}
+	for name, want := range map[string][]string{"Criticality": grades, "CriticalitySource": sources, "EntityKind": kinds, "EdgeKind": append(edges, "unknownFutureValue"), "AlertSeverity": append(severities, "unknownFutureValue")} {
 		var got []string
 		for _, v := range s.Types[name].EnumValues {
 			got = append(got, v.Name)
