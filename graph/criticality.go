@@ -120,11 +120,13 @@ const criticalityLevel = "criticalityLevel"
 // "normal" is what nobody touched and says nothing.
 var deviceValues = []string{"assetValue", "importance"}
 
+var reportedNames = append([]string{CriticalityProperty, criticalityLevel}, deviceValues...)
+
 // reportedCriticality is what a product says, and the instant it spoke of.
 func reportedCriticality(e Entity) (Criticality, time.Time) {
-	names := []string{CriticalityProperty, criticalityLevel}
-	if e.Kind() == KindDevice {
-		names = append(names, deviceValues...)
+	names := reportedNames
+	if e.Kind() != KindDevice {
+		names = names[:len(names)-len(deviceValues)]
 	}
 	for _, name := range names {
 		p := e.Properties[name]

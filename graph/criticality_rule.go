@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -209,6 +210,9 @@ func (f *ruleField) texts(e Entity) []string {
 
 // textsOf are the texts, numbers and truth values of a JSON value or of a list of such.
 func textsOf(v json.RawMessage) []string {
+	if plainText(v) && !bytes.HasPrefix(v, []byte(`"[`)) { // as most are
+		return []string{string(v[1 : len(v)-1])}
+	}
 	var text string
 	if json.Unmarshal(v, &text) == nil {
 		if list := listOf([]byte(text)); list != nil {
