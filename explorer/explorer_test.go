@@ -249,10 +249,10 @@ func TestNoSourceMapIsBuilt(t *testing.T) {
 func TestEveryTabSaysWhatItTeachesAndIsTitledByItsName(t *testing.T) {
 	for _, tab := range tabs(t) {
 		t.Run(tab.Name, func(t *testing.T) {
-			if !regexp.MustCompile(`^(# \S.*\n){1,2}query `).MatchString(tab.Query) {
-				t.Error("the query does not begin with one or two lines of comment")
+			if !regexp.MustCompile(`^(# \S.*\n){1,2}(query|mutation) `).MatchString(tab.Query) {
+				t.Error("the tab does not begin with one or two lines of comment")
 			}
-			if !regexp.MustCompile(`\nquery ` + title(tab.Name) + `\b`).MatchString(tab.Query) {
+			if !regexp.MustCompile(`\n(query|mutation) ` + title(tab.Name) + `\b`).MatchString(tab.Query) {
 				t.Errorf("the operation is not named %s", title(tab.Name))
 			}
 		})

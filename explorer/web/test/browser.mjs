@@ -38,10 +38,10 @@ try {
   });
   await page.goto(address);
   for (const [i, tab] of tabs.entries()) {
-    const name = tab.query.match(/^query (\w+)/m)[1];
+    const [operation, name] = tab.query.match(/^(?:query|mutation) (\w+)/m);
     await page.getByRole('tab', { name: new RegExp(`^${name}`) }).click();
     await page.waitForTimeout(700); // a person does not press within the same instant
-    const answered = page.waitForResponse((r) => r.url().endsWith('/graphql') && (r.request().postData() ?? '').includes(`query ${name}`));
+    const answered = page.waitForResponse((r) => r.url().endsWith('/graphql') && (r.request().postData() ?? '').includes(operation));
     await page.getByRole('button', { name: /Execute query/ }).click();
     const answer = await (await answered).json();
     if (answer.errors || !JSON.stringify(answer.data ?? null).match(/"[^"]+":("[^"]|\d|true|false)/)) {
