@@ -63,7 +63,7 @@ type candidate struct {
 
 // without asks again where the candidate is not there.
 func (a *Answer) without(ctx context.Context, c candidate) (ChokePoint, error) {
-	less, err := a.asking.answer(ctx, &cuts{moves: map[compact.Node]uint64{c.node: wholeNode}})
+	less, err := a.asking.answer(ctx, without(c.node))
 	if err != nil {
 		return ChokePoint{}, err
 	}

@@ -45,6 +45,8 @@ type source interface {
 	// arcs makes sure that the edges are there that ways.read names, at as many of the nodes, in order of id, as
 	// have no more than most of them together. It returns the nodes at which they are not.
 	arcs(ctx context.Context, nodes []compact.Node, most int) (left []compact.Node, err error)
+	// around makes sure that the edges are there at nodes over which actions reach what is next to these.
+	around(ctx context.Context, nodes []compact.Node) error
 	// grades makes sure that the criticality of nodes is there.
 	grades(ctx context.Context, nodes []compact.Node) error
 }
@@ -87,4 +89,5 @@ func (whole) arcs(ctx context.Context, _ []compact.Node, _ int) ([]compact.Node,
 }
 
 func (whole) same(ctx context.Context, _ []compact.Node) error   { return ctx.Err() }
+func (whole) around(ctx context.Context, _ []compact.Node) error { return ctx.Err() }
 func (whole) grades(ctx context.Context, _ []compact.Node) error { return ctx.Err() }

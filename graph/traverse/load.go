@@ -27,6 +27,8 @@ type reading struct {
 	closed map[compact.Node]struct{}
 	// graded are the nodes of which the criticality was read.
 	graded map[compact.Node]struct{}
+	// rounded are the nodes around which edges were read for actions.
+	rounded map[compact.Node]struct{}
 	// counts are the nodes at which edges were read, and how many.
 	counts map[compact.Node]int
 }
@@ -36,7 +38,7 @@ func newReading(on Ground, asOf time.Time, w *ways) *reading {
 	return &reading{
 		Ground: on, asOf: asOf, ways: w, b: b, g: b.Graph(),
 		there: map[graph.EdgeKey]struct{}{}, closed: map[compact.Node]struct{}{},
-		graded: map[compact.Node]struct{}{}, counts: map[compact.Node]int{},
+		graded: map[compact.Node]struct{}{}, rounded: map[compact.Node]struct{}{}, counts: map[compact.Node]int{},
 	}
 }
 
@@ -114,6 +116,14 @@ func (r *reading) same(ctx context.Context, nodes []compact.Node) error {
 		pending = r.open(next, r.closed)
 	}
 	return nil
+}
+
+func (r *reading) around(ctx context.Context, nodes []compact.Node) error {
+	defer r.show()
+	found := map[graph.EdgeKey]graph.Edge{}
+	err := r.read(ctx, query{r.open(nodes, r.rounded), graph.Both, vias}, found, noBound)
+	r.keep(found)
+	return err
 }
 
 // open are the nodes that are not in the set of those that are done, in order of id, and are from now on.

@@ -183,10 +183,10 @@ func (y *yen) branch(prefix trail, from []compact.Node, cut *cuts) error {
 
 // barred cuts what the prefix has visited, and the hops by which paths that were found go on behind it.
 func (y *yen) barred(prefix trail) *cuts {
-	c := &cuts{moves: map[compact.Node]uint64{}, arcs: map[compact.Arc]struct{}{}}
+	c := &cuts{gone: map[compact.Node]struct{}{}, arcs: map[compact.Arc]struct{}{}}
 	for i := range prefix.hops {
 		for _, n := range y.class(trail{prefix.source, prefix.hops[:i]}.end()) {
-			c.moves[n] = wholeNode
+			c.gone[n] = struct{}{}
 		}
 	}
 	for _, t := range y.found {

@@ -19,7 +19,7 @@ type reference struct {
 	found map[graph.ID][]held
 	// gone is a node that is not there, cut says which edges are not.
 	gone graph.ID
-	cut  func(graph.Edge) bool
+	cut  func(e graph.Edge, backward bool) bool
 }
 
 type held struct {
@@ -43,7 +43,7 @@ func (r reference) walk(n graph.ID, h held) {
 	for _, e := range r.edges {
 		for _, backward := range []bool{false, true} {
 			near, far := ends(e, backward)
-			if near != n || near == far || r.cut != nil && r.cut(e) {
+			if near != n || near == far || r.cut != nil && r.cut(e, backward) {
 				continue
 			}
 			if e.Kind == graph.EdgePossiblySame {

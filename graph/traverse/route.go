@@ -149,7 +149,7 @@ func (s *search) walks(near compact.Node, a compact.Arc) bool {
 		row = &s.ways.pastHub[mark.Kind()]
 	}
 	allowed := row[a.Move()]
-	return allowed != 0 && s.allows(allowed, a.Far()) && !s.cut.cuts(near, a) && !s.isLeft(near)
+	return allowed != 0 && s.allows(allowed, a.Far()) && !s.cut.cuts(s.g, near, a) && !s.isLeft(near)
 }
 
 func (r *routes) compare(a, b *way) int {
@@ -194,7 +194,7 @@ func (r *routes) sameTo(p point) *way {
 func (r *routes) sameArc(from, to compact.Node) (arc compact.Arc) {
 	found := false
 	for _, a := range r.g.Arcs(from) {
-		if a.Kind() == graph.EdgePossiblySame && a.Far() == to && !r.cut.cuts(from, a) && (!found || !a.Backward()) {
+		if a.Kind() == graph.EdgePossiblySame && a.Far() == to && !r.cut.cuts(r.g, from, a) && (!found || !a.Backward()) {
 			arc, found = a, true
 		}
 	}

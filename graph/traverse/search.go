@@ -271,7 +271,7 @@ func (s *search) sameAs(n compact.Node) (out []compact.Node) {
 		return nil
 	}
 	for _, a := range s.g.Arcs(n) {
-		if a.Kind() == graph.EdgePossiblySame && a.Far() != n && !s.cut.cuts(n, a) {
+		if a.Kind() == graph.EdgePossiblySame && a.Far() != n && !s.cut.cuts(s.g, n, a) {
 			out = append(out, a.Far())
 		}
 	}
@@ -383,7 +383,7 @@ func (s *search) relax(hop int) error {
 			}
 		}
 		row := s.rowOf(n, mark, arcs, hop)
-		for part := range s.walked(n, row, s.cut.rest(n, arcs)) {
+		for part := range s.walked(n, row, s.cut.rest(s.g, n, arcs)) {
 			if s.timed() {
 				s.relaxTimed(row, part, s.ats[l])
 			} else {

@@ -1,0 +1,425 @@
+package traverse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
+)
+
+// planner is one run of PlanContainment.
+type planner struct {
+	*asking
+	ctx     context.Context
+	allowed []graph.ResponseAction
+	spared  map[compact.Node]bool
+	// beyond are the targets that no set of actions cuts off.
+	beyond   map[compact.Node]bool
+	searches int
+}
+
+// act is an action on a node.
+type act struct {
+	node   compact.Node
+	action graph.ResponseAction
+}
+
+// remedy is one or two acts on a node that together take a way.
+type remedy struct {
+	node compact.Node
+	// and is empty where first does it alone.
+	first, and graph.ResponseAction
+}
+
+func (r remedy) acts() []act {
+	if r.and == "" {
+		return []act{{r.node, r.first}}
+	}
+	return []act{{r.node, r.first}, {r.node, r.and}}
+}
+
+// errEnough ends the exact search.
+var errEnough = errors.New("enough searches")
+
+func (p *planner) spare(ids []graph.ID) error {
+	nodes, err := p.src.resolve(p.ctx, ids)
+	for _, n := range nodes {
+		p.spared[n] = true
+	}
+	return err
+}
+
+func (p *planner) plan() (Plan, error) {
+	first, err := p.answer(p.ctx, nil)
+	if err != nil {
+		return Plan{}, err
+	}
+	defer first.Release()
+	out := Plan{Targets: first.Targets, Completeness: first.Completeness}
+	if first.Targets == 0 || first.Completeness.Reason == LimitDeadline {
+		out.Exact = first.Completeness.Complete
+		return out, nil
+	}
+	if err := p.findBeyond(first); err != nil {
+		return Plan{}, err
+	}
+	greedy, err := p.greedy()
+	if err != nil {
+		return Plan{}, err
+	}
+	best, bound, err := p.smallest(greedy)
+	if err != nil {
+		return Plan{}, err
+	}
+	if out.Remaining, err = p.targets(p.cutsOf(best)); err != nil {
+		return Plan{}, err
+	}
+	for _, x := range p.sorted(best) {
+		out.Responses = append(out.Responses, Response{x.action, p.src.graph().ID(x.node)})
+	}
+	out.LowerBound, out.Exact = bound, bound == len(best) && first.Completeness.Complete
+	return out, nil
+}
+
+func (p *planner) sorted(acts []act) []act {
+	g := p.src.graph()
+	slices.SortFunc(acts, func(a, b act) int { return cmp.Or(g.ID(a.node).Compare(g.ID(b.node)), cmp.Compare(a.action, b.action)) })
+	return acts
+}
+
+// findBeyond takes all actions on all that was reached, and on what is next to it: what is still reached is beyond
+// them.
+func (p *planner) findBeyond(first *Answer) error {
+	reached := slices.Clone(first.found.nodes)
+	if err := p.src.around(p.ctx, reached); err != nil {
+		return err
+	}
+	first.found.look()
+	g := p.src.graph()
+	all := map[compact.Node]bool{}
+	for _, n := range reached {
+		for _, actor := range actors(g, n) {
+			all[actor] = true
+		}
+	}
+	list := make([]compact.Node, 0, len(all))
+	for n := range all {
+		list = append(list, n)
+	}
+	if err := errors.Join(p.src.grades(p.ctx, list), p.src.around(p.ctx, list)); err != nil {
+		return err
+	}
+	first.found.look()
+	cut := new(cuts)
+	for _, n := range list {
+		cut.taken(p.src.graph(), n, p.actsOn(n)...)
+	}
+	p.beyond = map[compact.Node]bool{}
+	targets, err := p.targets(cut)
+	for _, t := range targets {
+		p.beyond[t.node] = true
+	}
+	return err
+}
+
+// actors are the nodes on which an action may take a way that begins or ends at a node.
+func actors(g *compact.Graph, n compact.Node) []compact.Node {
+	out := []compact.Node{n}
+	for _, a := range g.Arcs(n) {
+		if slices.Contains(vias, a.Kind()) && !slices.Contains(out, a.Far()) {
+			out = append(out, a.Far())
+		}
+	}
+	return out
+}
+
+// targets are those that are reached with the cuts.
+func (p *planner) targets(cut *cuts) ([]Target, error) {
+	a, err := p.answer(p.ctx, cut)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Release()
+	return a.List(nil, a.Targets), nil
+}
+
+// actsOn are the actions that may be taken on a node.
+func (p *planner) actsOn(n compact.Node) (out []graph.ResponseAction) {
+	m := p.src.graph().Mark(n)
+	if p.spared[n] || graph.Criticality(m.Grade()) >= p.q.Least {
+		return nil
+	}
+	does := map[int]bool{}
+	for _, action := range graph.ActionsOn(m.Kind()) {
+		if effect := effects[effectOn{action, m.Kind()}]; allows(p.allowed, action) && !does[effect] {
+			does[effect], out = true, append(out, action)
+		}
+	}
+	return out
+}
+
+type effectOn struct {
+	action graph.ResponseAction
+	kind   graph.Kind
+}
+
+// effects are equal where actions on a kind remove the same, by themselves and with others.
+var effects = func() map[effectOn]int {
+	out, known, partners := map[effectOn]int{}, map[string]int{}, map[graph.ResponseAction]bool{}
+	for _, row := range graph.ContainmentTable() {
+		for _, r := range row.Removes {
+			partners[r.With] = true
+		}
+	}
+	for _, row := range graph.ContainmentTable() {
+		removes := fmt.Sprint(row.Removes)
+		if partners[row.Action] {
+			removes += string(row.Action)
+		}
+		if _, ok := known[removes]; !ok {
+			known[removes] = len(known)
+		}
+		for _, k := range row.Kinds {
+			out[effectOn{row.Action, k}] = known[removes]
+		}
+	}
+	return out
+}()
+
+func (p *planner) cutsOf(acts []act) *cuts {
+	together := map[compact.Node][]graph.ResponseAction{}
+	for _, x := range acts {
+		together[x.node] = append(together[x.node], x.action)
+	}
+	c := new(cuts)
+	for n, actions := range together {
+		c.taken(p.src.graph(), n, actions...)
+	}
+	return c
+}
+
+// open searches where acts were done, and gives for up to n targets that are not beyond, nearest first, what would
+// take the nearest way there.
+func (p *planner) open(done []act, n int) (ways [][]remedy, err error) {
+	p.searches++
+	a, err := p.answer(p.ctx, p.cutsOf(done))
+	if err != nil {
+		return nil, err
+	}
+	defer a.Release()
+	if a.Completeness.Reason == LimitDeadline {
+		return nil, errEnough
+	}
+	for _, t := range a.list(nil, n, func(n compact.Node) bool { return !p.beyond[n] }) {
+		end, _ := a.found.label(t.node, t.Hops)
+		way, err := p.remedies(&a.routes, end, done)
+		if err != nil {
+			return nil, err
+		}
+		if len(way) == 0 { // the first search was cut by a budget, and did not come to what this is behind
+			p.beyond[t.node] = true
+			continue
+		}
+		ways = append(ways, way)
+	}
+	return ways, nil
+}
+
+// remedies are what would take a step of the way to a point, in order of id and action; of those that do the same the
+// first of the table.
+func (p *planner) remedies(r *routes, end point, done []act) (out []remedy, err error) {
+	for w := r.way(end); w != nil; w = r.way(end) {
+		for _, n := range []compact.Node{w.prev.node, end.node} {
+			if err := p.src.around(p.ctx, []compact.Node{n}); err != nil {
+				return nil, err
+			}
+			near := actors(p.src.graph(), n)
+			if err := errors.Join(p.src.grades(p.ctx, near), p.src.around(p.ctx, near)); err != nil {
+				return nil, err
+			}
+			r.look()
+			for _, actor := range near {
+				for _, x := range p.remediesAt(actor, w, done) {
+					if !slices.Contains(out, x) {
+						out = append(out, x)
+					}
+				}
+			}
+		}
+		end = w.prev
+	}
+	slices.SortFunc(out, func(a, b remedy) int {
+		return cmp.Or(r.g.ID(a.node).Compare(r.g.ID(b.node)), cmp.Compare(a.first, b.first), cmp.Compare(a.and, b.and))
+	})
+	return out, nil
+}
+
+// remediesAt are the acts on one node that take a step.
+func (p *planner) remediesAt(actor compact.Node, w *way, done []act) (out []remedy) {
+	g, allowed := p.src.graph(), p.actsOn(actor)
+	takes := func(actions ...graph.ResponseAction) bool {
+		for _, x := range done {
+			if x.node == actor {
+				actions = append(actions, x.action)
+			}
+		}
+		c := new(cuts)
+		c.taken(g, actor, actions...)
+		return c.cuts(g, w.prev.node, w.arc)
+	}
+	var alone []graph.ResponseAction
+	for _, a := range allowed {
+		if takes(a) {
+			alone = append(alone, a)
+			out = append(out, remedy{node: actor, first: a})
+		}
+	}
+	for i, a := range allowed {
+		for _, b := range allowed[i+1:] {
+			if !slices.Contains(alone, a) && !slices.Contains(alone, b) && takes(a, b) {
+				out = append(out, remedy{actor, a, b})
+			}
+		}
+	}
+	return out
+}
+
+// greedy takes again and again what takes most of the ways that are open, then gives up each act that is not needed.
+func (p *planner) greedy() (set []act, err error) {
+	for {
+		ways, err := p.open(set, planRoutes)
+		if err != nil {
+			return nil, p.plain(err)
+		}
+		if len(ways) == 0 {
+			break
+		}
+		if len(set) >= MaxPlanResponses {
+			return set, nil
+		}
+		set = append(set, mostCommon(ways).acts()...)
+	}
+	for i := len(set) - 1; i >= 0; i-- {
+		less := slices.Delete(slices.Clone(set), i, i+1)
+		ways, err := p.open(less, 1)
+		if err != nil {
+			return nil, p.plain(err)
+		}
+		if len(ways) == 0 {
+			set = less
+		}
+	}
+	return set, nil
+}
+
+// plain turns the sign that time ran out into what that is to the caller.
+func (p *planner) plain(err error) error {
+	if errors.Is(err, errEnough) {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// mostCommon is the remedy that most ways have, the first of such; one act before two.
+func mostCommon(ways [][]remedy) (best remedy) {
+	count := map[remedy]int{}
+	for _, w := range ways {
+		for _, x := range w {
+			count[x] += 3 - len(x.acts())
+		}
+	}
+	most := 0
+	for _, w := range ways {
+		for _, x := range w {
+			if count[x] > most {
+				best, most = x, count[x]
+			}
+		}
+	}
+	return best
+}
+
+// smallest looks for a set of fewer acts than are known to do, and gives the best with a bound below which there is
+// none.
+func (p *planner) smallest(known []act) (best []act, bound int, err error) {
+	bound, err = p.apart(nil)
+	for err == nil && bound < len(known) {
+		var set []act
+		if set, err = p.within(nil, map[remedy]bool{}, bound); set != nil {
+			return set, bound, nil
+		}
+		if err == nil {
+			bound++
+		}
+	}
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return known, min(bound, len(known)), err
+}
+
+// within finds a set that has these and at most so many acts more and is enough, by none of the forbidden remedies;
+// nil where there is none.
+func (p *planner) within(set []act, forbidden map[remedy]bool, more int) ([]act, error) {
+	if p.searches > planSearches {
+		return nil, errEnough
+	}
+	ways, err := p.open(set, 8)
+	if err != nil {
+		return nil, err
+	}
+	if len(ways) == 0 {
+		return append([]act{}, set...), nil
+	}
+	if more == 0 {
+		return nil, nil
+	}
+	if more > 1 { // with one left, trying is as quick as a bound
+		if apart, err := p.apart(set); err != nil || apart > more {
+			return nil, err
+		}
+	}
+	way := slices.MinFunc(ways, func(a, b []remedy) int { return cmp.Compare(len(a), len(b)) })
+	var tried []remedy
+	defer func() {
+		for _, x := range tried {
+			delete(forbidden, x)
+		}
+	}()
+	for _, x := range way {
+		if forbidden[x] || len(x.acts()) > more {
+			continue
+		}
+		found, err := p.within(append(slices.Clone(set), x.acts()...), forbidden, more-len(x.acts()))
+		if found != nil || err != nil {
+			return found, err
+		}
+		if x.and == "" { // every other set with it was tried
+			forbidden[x] = true
+			tried = append(tried, x)
+		}
+	}
+	return nil, nil
+}
+
+// apart counts ways that are open and of which none is taken by what takes those before: each needs an act of its own.
+func (p *planner) apart(set []act) (int, error) {
+	set = slices.Clone(set)
+	for n := 0; ; n++ {
+		ways, err := p.open(set, 1)
+		if err != nil || len(ways) == 0 {
+			return n, err
+		}
+		for _, x := range ways[0] {
+			for _, y := range x.acts() {
+				if !slices.Contains(set, y) {
+					set = append(set, y)
+				}
+			}
+		}
+	}
+}
