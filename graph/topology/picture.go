@@ -14,12 +14,17 @@ type picture struct {
 	members map[graph.ID][]graph.ID
 	// loose are ids that were another node's and are no more, of which nothing was read since.
 	loose map[compact.Node]struct{}
+	// detours are the ids that nodes are followed to, where these are another node's.
+	detours map[compact.Node]compact.Node
 	// derived counts the edges that were not observed.
 	derived int
 }
 
 func newPicture(l limits) *picture {
-	p := &picture{Builder: compact.NewBuilder(), members: map[graph.ID][]graph.ID{}, loose: map[compact.Node]struct{}{}}
+	p := &picture{
+		Builder: compact.NewBuilder(), members: map[graph.ID][]graph.ID{},
+		loose: map[compact.Node]struct{}{}, detours: map[compact.Node]compact.Node{},
+	}
 	if l.ids > 0 {
 		p.Limit(l.ids, compact.MaxEdges)
 	}
@@ -140,8 +145,10 @@ func (p *picture) update() *update {
 
 // node is the node that an id will belong to. No id belongs to one that belongs to another itself: whatever makes a
 // node another's takes its ids from it.
-func (u *update) node(id graph.ID) compact.Node {
-	n := u.p.Node(id)
+func (u *update) node(id graph.ID) compact.Node { return u.owner(u.p.Node(id)) }
+
+// owner is node by the number of the id.
+func (u *update) owner(n compact.Node) compact.Node {
 	if to, changed := u.aliases[n]; changed {
 		return to
 	}
@@ -238,7 +245,6 @@ func (u *update) apply() error {
 	}
 	observed := len(u.cuts.edges)
 	u.follow()
-	u.moveFollowers()
 	u.p.derived += len(u.same) - (len(u.cuts.edges) - observed)
 	u.p.Remove(u.cuts.edges, u.cuts.ends)
 	for n, of := range u.aliases {
@@ -253,42 +259,61 @@ func (u *update) apply() error {
 	return u.p.Err()
 }
 
-// follow has each node followed to the one that the store says now.
+// follow has each node followed to whom the store says, and those that were not read to the node that they are followed
+// to by now.
 func (u *update) follow() {
-	for n, d := range u.drafts {
-		to := n
-		if !d.sameAs.IsZero() {
-			to = u.node(d.sameAs)
+	for n, to := range u.following() {
+		as := n
+		if to != n {
+			as = u.owner(to)
+		}
+		if as != to {
+			u.p.detours[n] = to
+		} else {
+			delete(u.p.detours, n)
 		}
 		a, ok := u.p.followed(n)
-		if ok && a.Far() == to {
+		if ok && a.Far() == as {
 			continue
 		}
 		if ok {
 			u.cuts.add(n, a)
 		}
-		if to != n {
-			u.same = append(u.same, [2]compact.Node{n, to})
+		if as != n {
+			u.same = append(u.same, [2]compact.Node{n, as})
 		}
 	}
 }
 
-// moveFollowers has those that are followed to a node which is another's now followed to that, until they are read.
-func (u *update) moveFollowers() {
+// following are the nodes that are to be followed anew, to which id; the node's own for nowhere.
+func (u *update) following() map[compact.Node]compact.Node {
+	all := map[compact.Node]compact.Node{}
+	for n, d := range u.drafts {
+		if all[n] = n; !d.sameAs.IsZero() {
+			all[n] = u.p.Node(d.sameAs)
+		}
+	}
+	add := func(n, to compact.Node) {
+		if _, there := all[n]; !there {
+			all[n] = to
+		}
+	}
+	for n, to := range u.p.detours {
+		if _, changed := u.aliases[to]; changed {
+			add(n, to)
+		}
+	}
 	for n, of := range u.aliases {
 		if n == of || !u.p.Mark(n).Same() {
 			continue
 		}
 		for _, a := range u.p.Arcs(n) {
-			if _, cut := u.cuts.edges[a.Edge()]; cut || !a.Backward() || a.Kind() != graph.EdgePossiblySame {
-				continue
-			}
-			u.cuts.add(n, a)
-			if a.Far() != of {
-				u.same = append(u.same, [2]compact.Node{a.Far(), of})
+			if a.Backward() && a.Kind() == graph.EdgePossiblySame {
+				add(a.Far(), n)
 			}
 		}
 	}
+	return all
 }
 
 // settle says what the nodes are.

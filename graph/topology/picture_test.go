@@ -126,6 +126,25 @@ func TestWhoIsFollowedToAJoinedNodeIsFollowedToWhatItWasJoinedTo(t *testing.T) {
 	s.want("a(bc) d")
 }
 
+func TestWhoIsFollowedToAnIDIsFollowedToWhoeverHasIt(t *testing.T) {
+	s := inStudio(t)
+	s.know(node("a", "b", ""), node("c", "", "b"), node("d", "", ""), node("e", "", "b"))
+	s.want("a(b) c c~a d e e~a")
+	s.know(node("a", "", ""), node("d", "b", ""))
+	s.want("a c c~d d(b) e e~d")
+	s.know(node("c", "", "a"))
+	s.want("a c c~a d(b) e e~d")
+	s.know(node("b", "", ""), node("d", "", ""))
+	s.want("a b c c~a d e e~b")
+	s.know(node("e", "b", "")) // followed to itself
+	s.want("a c c~a d e(b)")
+	s.know(node("b", "", "e"), node("e", "", ""))
+	s.want("a b b~e c c~a d e")
+	if len(s.detours) > 0 {
+		t.Errorf("detours are left: %v", s.detours)
+	}
+}
+
 func TestAJoinedNodeIsFollowedNoMore(t *testing.T) {
 	s := inStudio(t)
 	s.know(node("a", "", ""), node("b", "", "c"), node("c", "", ""))
