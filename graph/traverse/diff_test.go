@@ -1,0 +1,53 @@
+package traverse_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/graphtest"
+	"github.com/clew-security/clew/graph/traverse"
+)
+
+func TestADiffIsWhatIsReachedAtOneInstantAndNotAtTheOther(t *testing.T) {
+	s := graphtest.NewModel(graphtest.NewClock().Now)
+	observe := func(kind graph.Kind, typ graph.KeyType, value string) graph.EntityObservation {
+		o, _ := evidence(t, kind, typ, value, `{}`)
+		return o
+	}
+	ann := observe(graph.KindIdentity, graph.KeyUserPrincipalName, "ann@contoso.com")
+	old, fresh := observe(graph.KindDevice, graph.KeyMdeDeviceID, "old"), observe(graph.KindDevice, graph.KeyMdeDeviceID, "new")
+	admin := func(to graph.EntityObservation, first time.Time, ended time.Time) graph.EdgeObservation {
+		return graph.EdgeObservation{Kind: graph.EdgeAdminOf, From: ann.ID(), To: to.ID(), FirstSeen: first, LastSeen: first, EndedAt: ended,
+			Observation: graph.NewID(graph.KindObservation, to.ID().String())}
+	}
+	day := graphtest.Epoch
+	if _, err := s.Apply(t.Context(), graphtest.Tenant, graph.Batch{
+		Entities: []graph.EntityObservation{ann, old, fresh},
+		Edges:    []graph.EdgeObservation{admin(old, day, day.Add(2*time.Hour)), admin(fresh, day.Add(2*time.Hour), time.Time{})},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	on := traverse.Stored(s, graph.View{Tenant: graphtest.Tenant}, graph.Criticalities{})
+	q := traverse.Question{Sources: []graph.ID{ann.ID()}, Start: day.Add(3 * time.Hour)}
+	d, err := traverse.Compare(t.Context(), on, on, q, day.Add(time.Hour), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Release()
+	if got := d.Added(nil, 10); len(got) != 1 || got[0].ID != fresh.ID() {
+		t.Errorf("added %+v", got)
+	}
+	if got := d.Removed(nil, 10); len(got) != 1 || got[0].ID != old.ID() {
+		t.Errorf("removed %+v", got)
+	}
+	if d.Earlier.Score != 1 || d.Later.Score != 1 {
+		t.Errorf("scores %d and %d", d.Earlier.Score, d.Later.Score)
+	}
+	for _, c := range [][2]time.Time{{}, {day, day}, {day.Add(1), day}} {
+		if _, err := traverse.Compare(t.Context(), on, on, q, c[0], c[1]); !errors.Is(err, graph.ErrInvalid) {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+}
