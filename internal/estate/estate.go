@@ -11,7 +11,7 @@ import (
 // BatchEdges is the number of edge observations in every batch but the last, which may have fewer.
 const BatchEdges = 1000
 
-// Options say which estate. The zero value is not one: start from Tiny, S or M.
+// Options say which estate. The zero value is not one: start from Tiny, S, M or L.
 type Options struct {
 	// Seed: another seed is another company, which has in common with this one what companies have: software,
 	// vulnerabilities, the Internet's names and private addresses.
@@ -29,7 +29,10 @@ func S() Options { return Options{Seed: 1, Devices: 2_750} }
 // M has about 500,000 entities and 2.5 million edges; its largest hub has 9,000 to 10,000 edges.
 func M() Options { return Options{Seed: 1, Devices: 28_000} }
 
-// ParseSize reads "tiny", "S" or "M".
+// L has about 2 million entities and 10 million edges; its largest hub has 32,000 to 33,000 edges.
+func L() Options { return Options{Seed: 1, Devices: 112_000} }
+
+// ParseSize reads "tiny", "S", "M" or "L".
 func ParseSize(name string) (Options, error) {
 	switch name {
 	case "tiny":
@@ -38,8 +41,10 @@ func ParseSize(name string) (Options, error) {
 		return S(), nil
 	case "M":
 		return M(), nil
+	case "L":
+		return L(), nil
 	}
-	return Options{}, fmt.Errorf("size %q is none of tiny, S, M", name)
+	return Options{}, fmt.Errorf("size %q is none of tiny, S, M, L", name)
 }
 
 // Batches yields the estate as a product's connector would send it: device by device over a month, and with each

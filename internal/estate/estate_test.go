@@ -136,6 +136,7 @@ func degrees(o Options) (byNode map[node]int, edges int) {
 func TestTheSizesAreWhatTheyPromise(t *testing.T) {
 	for name, want := range map[string]struct{ entities, edges, leastHub, mostHub int }{
 		"tiny": {700, 2_200, 30, 200}, "S": {50_000, 240_000, 1_000, 3_000}, "M": {500_000, 2_500_000, 9_000, 10_000},
+		"L": {2_000_000, 10_000_000, 32_000, 33_000},
 	} {
 		o, err := ParseSize(name)
 		if err != nil {
