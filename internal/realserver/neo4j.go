@@ -20,8 +20,8 @@ import (
 	"github.com/neo4j/neo4j-go-driver/v5/neo4j/config"
 )
 
-// fetchLimit bounds the download inside a test.
-const fetchLimit = 10 * time.Minute
+// fetchLimit bounds the download inside a test, importLimit the filling of a server (a minute for ten million edges).
+const fetchLimit, importLimit = 10 * time.Minute, 10 * time.Minute
 
 // Neo4jOptions of a server; the zero value serves.
 type Neo4jOptions struct {
@@ -35,6 +35,12 @@ type Neo4jOptions struct {
 	PageCache string
 	// Settings are more lines of neo4j.conf.
 	Settings map[string]string
+	// HTTP opens the Query API over HTTP beside bolt, at Server.HTTP.
+	HTTP bool
+	// Nodes and Relationships are CSV files, with headers, with which the server is filled before its first start
+	// by Neo4j's own importer; the ids in them are to be those of the database ("actual", from 0). Only for an Own
+	// server. "" for none.
+	Nodes, Relationships string
 }
 
 // Neo4j gives the test a Neo4j Community server, ready for use: the one that the environment names, else one of
@@ -62,8 +68,33 @@ func openNeo4j(o Neo4jOptions) (*Server, error) {
 		if !o.NoAuth {
 			s.User, s.Password = "neo4j", rand.Text()
 		}
-		return writeConfig(s.Dir, port, o)
+		if err := s.openHTTP(&o); err != nil {
+			return err
+		}
+		if err := writeConfig(s.Dir, port, o); err != nil || o.Nodes == "" {
+			return err
+		}
+		return importFiles(neo4jImporter(java, jars, s.Dir, o), s.console())
 	})
+}
+
+// openHTTP puts the settings for the Query API into o where it asks for that.
+func (s *Server) openHTTP(o *Neo4jOptions) error {
+	if !o.HTTP {
+		return nil
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	s.HTTP = "http://" + addr
+	o.Settings = maps.Clone(o.Settings)
+	if o.Settings == nil {
+		o.Settings = map[string]string{}
+	}
+	o.Settings["server.http.enabled"], o.Settings["server.http.listen_address"] = "true", addr
+	return nil
 }
 
 func namedNeo4j(named string) (*Server, error) {
@@ -90,6 +121,32 @@ func neo4jCommand(java, jars, dir, heap string) *exec.Cmd {
 	args = append(args, "-cp", filepath.Join(jars, "*"), "org.neo4j.server.CommunityEntryPoint",
 		"--home-dir="+dir, "--config-dir="+filepath.Join(dir, "conf"))
 	return exec.Command(java, args...)
+}
+
+// neo4jImporter is what `neo4j-admin database import full` comes down to.
+func neo4jImporter(java, jars, dir string, o Neo4jOptions) *exec.Cmd {
+	cmd := exec.Command(java, "-Xmx"+cmp.Or(o.Heap, "512m"), "-cp", filepath.Join(jars, "*"), "org.neo4j.cli.AdminTool",
+		"database", "import", "full", "neo4j", "--id-type=actual", "--report-file="+filepath.Join(dir, "import.report"),
+		"--nodes="+o.Nodes, "--relationships="+o.Relationships)
+	cmd.Env = append(os.Environ(), "NEO4J_HOME="+dir, "NEO4J_CONF="+filepath.Join(dir, "conf"))
+	return cmd
+}
+
+// importFiles runs the importer to its end.
+func importFiles(importer *exec.Cmd, console string) error {
+	c, err := spawn(importer, console)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-c.done:
+	case <-time.After(importLimit):
+		return errors.Join(fmt.Errorf("the import did not end within %v", importLimit), c.kill())
+	}
+	if c.err != nil {
+		return fmt.Errorf("importing: %w\n%s", c.err, tail(console))
+	}
+	return nil
 }
 
 func writeConfig(dir string, port int, o Neo4jOptions) error {

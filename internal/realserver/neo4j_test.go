@@ -2,6 +2,10 @@ package realserver
 
 import (
 	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -79,4 +83,41 @@ func TestTheEnvironmentNamesANeo4j(t *testing.T) {
 	t.Setenv(EnvNeo4jUser, own.User)
 	t.Setenv(EnvNeo4jPassword, own.Password)
 	mustAsk(t, Neo4j(t, Neo4jOptions{}), "RETURN 7 AS n", 7)
+}
+
+// files writes what Neo4j's importer reads.
+func files(t *testing.T, nodes, relationships string) (o Neo4jOptions) {
+	dir := t.TempDir()
+	o = Neo4jOptions{Own: true, HTTP: true, Nodes: filepath.Join(dir, "nodes.csv"), Relationships: filepath.Join(dir, "rest.csv")}
+	for path, text := range map[string]string{o.Nodes: nodes, o.Relationships: relationships} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
+}
+
+func TestNeo4jIsFilledBeforeItsFirstStartAndAnswersOverHTTP(t *testing.T) {
+	s := Neo4j(t, files(t, ":ID,id:long,:LABEL\n0,20,User\n1,10,Device\n", ":START_ID,:END_ID,:TYPE\n0,1,OWNS\n"))
+	mustAsk(t, s, "MATCH (u:User)-[:OWNS]->(d:Device) WHERE id(u) = 0 AND id(d) = 1 RETURN u.id + d.id AS n", 30)
+	r, err := http.Get(s.HTTP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if body, err := io.ReadAll(r.Body); err != nil || !strings.Contains(string(body), Neo4jVersion) {
+		t.Errorf("over HTTP it says %q (%v)", body, err)
+	}
+	s.Restart(t)
+	mustAsk(t, s, "MATCH ()-[r]->() RETURN count(r) AS n", 1)
+}
+
+func TestNeo4jDoesNotStartOnFilesThatCannotBeRead(t *testing.T) {
+	if _, _, err := findNeo4j(); err != nil {
+		give(t, nil, err)
+	}
+	s, err := openNeo4j(files(t, ":ID,id:long,:LABEL\n0,no number,User\n", ":START_ID,:END_ID,:TYPE\n"))
+	if s != nil || err == nil || !strings.Contains(err.Error(), "input data") {
+		t.Errorf("error is %v", err)
+	}
 }

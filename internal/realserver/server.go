@@ -41,6 +41,8 @@ var errAbsent = errors.New("no such server here")
 type Server struct {
 	// URL to connect to: bolt://host:port, or redis:// with the password in it.
 	URL string
+	// HTTP is the URL of Neo4j's HTTP API, http://host:port; empty unless it was asked for.
+	HTTP string
 	// Addr is host and port.
 	Addr string
 	// User and Password; both empty where the server asks for none.
