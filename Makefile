@@ -43,6 +43,6 @@ soak:
 	go test -race -timeout 120m ./graph/neo4j -rapid.checks=100
 	scripts/fuzz 120s
 
-## bench: all times; CLEW_BENCH_SIZE=M for the table of stores at full size
+## bench: all times; CLEW_BENCH_SIZE=M for the tables of stores and of blast radius at full size
 bench:
 	go test -timeout 120m -run '^$$' -bench . -benchmem ./...
