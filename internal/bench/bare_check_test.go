@@ -114,21 +114,23 @@ func walkedWays(edges []graph.Edge) (out []way) {
 
 // visit is what the reference knows of a node.
 type visit struct {
-	hops int
-	at   time.Time
+	hops         int
+	at, earliest time.Time // by the fewest hops, and by any
 }
 
-// walks notes for every node the fewest hops and the earliest arrival over all walks of at most so many hops, by trying
-// every walk.
+// walks notes for every node the fewest hops, the earliest arrival by these, and that over all walks of at most so many
+// hops, by trying every walk.
 func walks(ways []way, found map[graph.ID]visit, node graph.ID, at time.Time, hops, most int) {
 	old, ok := found[node]
 	if !ok {
-		old = visit{hops, at}
+		old = visit{hops, at, at}
 	}
-	if at.Before(old.at) {
-		old.at = at
+	if at.Before(old.earliest) {
+		old.earliest = at
 	}
-	old.hops = min(old.hops, hops)
+	if hops < old.hops || hops == old.hops && at.Before(old.at) {
+		old.hops, old.at = hops, at
+	}
 	found[node] = old
 	if hops == most {
 		return
@@ -156,7 +158,9 @@ func expected(found map[graph.ID]visit, seed graph.ID, timed bool) reachAnswer {
 		}
 		a.first = append(a.first, n)
 	}
-	slices.SortFunc(a.first, func(x, y reachedNode) int { return cmp.Or(cmp.Compare(x.hops, y.hops), x.id.Compare(y.id)) })
+	slices.SortFunc(a.first, func(x, y reachedNode) int {
+		return cmp.Or(cmp.Compare(x.hops, y.hops), cmp.Compare(x.at, y.at), x.id.Compare(y.id))
+	})
 	a.first = a.first[:min(len(a.first), firstNodes)]
 	return a
 }
@@ -236,7 +240,7 @@ func earlierLater(ways []way, found map[graph.ID]visit, start time.Time, seed gr
 	fewer := map[graph.ID]visit{}
 	walks(ways, fewer, seed, start, 0, hops-1)
 	for id, v := range fewer {
-		if found[id].at.Before(v.at) {
+		if found[id].earliest.Before(v.earliest) {
 			n++
 		}
 	}

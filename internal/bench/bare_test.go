@@ -1,9 +1,9 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 
@@ -58,7 +58,7 @@ func (b *bare) reach(_ context.Context, seed graph.ID, hops int) (reachAnswer, e
 	s := b.idle.Get().(*bareSearch)
 	defer b.idle.Put(s)
 	b.search(s, n, hops)
-	a := b.answer(s.reached, s.ends)
+	a := b.answer(s.reached, s.ends, func(_, _ uint32) int { return 0 })
 	s.forget()
 	return a, nil
 }
@@ -94,8 +94,8 @@ func (s *bareSearch) forget() {
 	s.reached, s.ends = s.reached[:0], s.ends[:0]
 }
 
-// answer counts the nodes that a search reached and finds the first of them.
-func (b *bare) answer(reached []uint32, ends []int) reachAnswer {
+// answer counts the nodes that a search reached and finds the first of them, of one hop by an order and then by id.
+func (b *bare) answer(reached []uint32, ends []int, order func(a, b uint32) int) reachAnswer {
 	var counts [256]int
 	for _, n := range reached[1:] {
 		counts[b.kinds[n]]++
@@ -107,24 +107,24 @@ func (b *bare) answer(reached []uint32, ends []int) reachAnswer {
 		}
 	}
 	for h := 1; h < len(ends) && len(a.first) < firstNodes; h++ {
-		for _, n := range b.least(reached[ends[h-1]:ends[h]], firstNodes-len(a.first)) {
+		for _, n := range b.least(reached[ends[h-1]:ends[h]], firstNodes-len(a.first), order) {
 			a.first = append(a.first, reachedNode{id: b.ids[n], hops: h})
 		}
 	}
 	return a
 }
 
-// least are the n nodes with the least ids, in their order.
-func (g *reachGraph) least(of []uint32, n int) []uint32 {
-	compare := func(a, b uint32) int { return int(g.rank[a]) - int(g.rank[b]) }
-	out, limit := make([]uint32, 0, min(len(of), 2*n)), uint32(math.MaxUint32)
+// least are the n nodes that are first by an order and then by id.
+func (g *reachGraph) least(of []uint32, n int, order func(a, b uint32) int) []uint32 {
+	compare := func(a, b uint32) int { return cmp.Or(order(a, b), int(g.rank[a])-int(g.rank[b])) }
+	out, full := make([]uint32, 0, min(len(of), 2*n)), false // full: the first n are, in order
 	for _, node := range of {
-		if g.rank[node] >= limit {
+		if full && compare(node, out[n-1]) >= 0 {
 			continue
 		}
 		if out = append(out, node); len(out) == 2*n {
 			slices.SortFunc(out, compare)
-			out, limit = out[:n], g.rank[out[n-1]]
+			out, full = out[:n], true
 		}
 	}
 	slices.SortFunc(out, compare)

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -42,6 +43,8 @@ type timedSearch struct {
 	// reached are the nodes in the order in which they were first reached; those of hop h end before ends[h].
 	reached []uint32
 	ends    []int
+	// firstAt is when the hop that first reached it arrives at a node.
+	firstAt []compact.Instant
 }
 
 // held is a node and since when, as the hop before left it.
@@ -63,7 +66,7 @@ func newBareTimed(b *bare, start compact.Instant) *bareTimed {
 		next[near]++
 	})
 	t.idle.New = func() any {
-		s := &timedSearch{arrivals: make([]compact.Instant, len(b.ids)), queued: make([]uint8, len(b.ids))}
+		s := &timedSearch{arrivals: make([]compact.Instant, len(b.ids)), queued: make([]uint8, len(b.ids)), firstAt: make([]compact.Instant, len(b.ids))}
 		for n := range s.arrivals {
 			s.arrivals[n] = unreached
 		}
@@ -106,9 +109,9 @@ func (t *bareTimed) reach(_ context.Context, seed graph.ID, hops int) (reachAnsw
 	s := t.idle.Get().(*timedSearch)
 	defer t.idle.Put(s)
 	t.search(s, n, hops)
-	a := t.answer(s.reached, s.ends)
+	a := t.answer(s.reached, s.ends, func(a, b uint32) int { return cmp.Compare(s.firstAt[a], s.firstAt[b]) })
 	for i := range a.first {
-		a.first[i].at = s.arrivals[t.number[a.first[i].id]]
+		a.first[i].at = s.firstAt[t.number[a.first[i].id]]
 	}
 	s.forget()
 	return a, nil
@@ -127,8 +130,11 @@ func (t *bareTimed) search(s *timedSearch, seed uint32, hops int) {
 				}
 			}
 		}
-		s.ends = append(s.ends, len(s.reached))
 		// Only now are the arrivals of this hop final.
+		for _, n := range s.reached[s.ends[len(s.ends)-1]:] {
+			s.firstAt[n] = s.arrivals[n]
+		}
+		s.ends = append(s.ends, len(s.reached))
 		for i := range s.next {
 			s.next[i].at = s.arrivals[s.next[i].node]
 		}

@@ -26,7 +26,7 @@ type side interface {
 type reachAnswer struct {
 	// counts are all nodes by kind; no kind with none.
 	counts map[graph.Kind]int
-	// first are the first nodes by hops and then by id, at most firstNodes.
+	// first are the first nodes by hops, arrival and id, at most firstNodes.
 	first []reachedNode
 }
 
@@ -36,7 +36,7 @@ type reachedNode struct {
 	hops int
 	// prev is the node before it on some shortest path; zero from a side that finds no witnesses.
 	prev graph.ID
-	// at is the earliest arrival within the hops; zero where the question has no time.
+	// at is the arrival by the least hops; zero where the question has no time.
 	at compact.Instant
 }
 
