@@ -29,7 +29,8 @@ type Builder struct {
 	arena   arena
 	nodes   int
 	edges   int
-	same    int // nodes with possiblySameAs edges
+	same    int    // nodes with possiblySameAs edges
+	ordered uint32 // so many of the first numbers are in order of id
 	edition uint32
 	free    []uint32 // numbers of edges that are gone
 	err     error
@@ -60,7 +61,7 @@ func (b *Builder) Graph() *Graph {
 	b.sweep(sweepNodes)
 	g := &Graph{
 		ids: b.ids, names: b.ids.names.show(), marks: b.marks.show(), places: b.places.show(), records: b.records.show(), rares: b.rares.show(),
-		chunks: b.arena.show(), nodes: b.nodes, edges: b.edges, same: b.same, memory: b.memory(),
+		chunks: b.arena.show(), nodes: b.nodes, edges: b.edges, same: b.same, ordered: b.ordered, memory: b.memory(),
 	}
 	b.edition++
 	return g
@@ -77,7 +78,11 @@ func (b *Builder) Node(id graph.ID) Node {
 	}
 	b.places.add(b.edition, place{})
 	b.marks.add(b.edition, Mark(id.Kind())&markKind)
-	return b.ids.add(id)
+	n := b.ids.add(id)
+	if uint32(n) == b.ordered && (n == 0 || b.ID(n-1).Compare(id) < 0) {
+		b.ordered++
+	}
+	return n
 }
 
 // Find is Node for an id that has a number.

@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -118,6 +119,7 @@ type Graph struct {
 	nodes   int
 	edges   int
 	same    int
+	ordered uint32
 	memory  Memory
 }
 
@@ -126,6 +128,15 @@ func (g *Graph) Size() (nodes, edges int) { return g.nodes, g.edges }
 
 // AnySame reports whether there are possiblySameAs edges.
 func (g *Graph) AnySame() bool { return g.same > 0 }
+
+// Compare compares the ids of nodes. Where a graph was built in order of id, as scans give it, it need not look at
+// them.
+func (g *Graph) Compare(a, b Node) int {
+	if uint32(a) < g.ordered && uint32(b) < g.ordered {
+		return cmp.Compare(a, b)
+	}
+	return g.ID(a).Compare(g.ID(b))
+}
 
 // Numbers is one more than the greatest Node.
 func (g *Graph) Numbers() int { return g.names.n }

@@ -344,7 +344,10 @@ func (a *Answer) list(after *Target, n int, pass func(compact.Node) bool) []Targ
 func (a *Answer) listHop(hop int, after *Target, n int, pass func(compact.Node) bool) []Target {
 	s := a.found
 	best := smallest[listed]{n: n, compare: func(x, y listed) int {
-		return cmp.Or(cmp.Compare(x.at, y.at), s.g.ID(x.node).Compare(s.g.ID(y.node)))
+		if x.at != y.at {
+			return cmp.Compare(x.at, y.at)
+		}
+		return s.g.Compare(x.node, y.node)
 	}}
 	s.each(hop, func(l int, node compact.Node) {
 		if !s.isTarget(node) || !pass(node) {

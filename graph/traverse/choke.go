@@ -107,7 +107,7 @@ func (a *Answer) dominators(ctx context.Context, n int) ([]candidate, error) {
 		return a.found.isTarget(n) && (!double || c.chief == n)
 	})
 	best := smallest[candidate]{n: n, compare: func(x, y candidate) int {
-		return cmp.Or(-cmp.Compare(x.dominated, y.dominated), a.found.g.ID(x.node).Compare(a.found.g.ID(y.node)))
+		return cmp.Or(-cmp.Compare(x.dominated, y.dominated), a.found.g.Compare(x.node, y.node))
 	}}
 	for i, dominated := range lost {
 		if i >= f.sources && dominated > 0 {

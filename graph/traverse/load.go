@@ -135,7 +135,7 @@ func (r *reading) open(nodes []compact.Node, done map[compact.Node]struct{}) (ou
 		}
 	}
 	r.show()
-	slices.SortFunc(out, func(a, b compact.Node) int { return r.g.ID(a).Compare(r.g.ID(b)) })
+	slices.SortFunc(out, r.g.Compare)
 	return out
 }
 

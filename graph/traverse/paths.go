@@ -106,14 +106,14 @@ func (y *yen) take() trail {
 
 func (y *yen) compare(a, b trail) int {
 	g := y.src.graph()
-	if c := cmp.Or(cmp.Compare(len(a.hops), len(b.hops)), cmp.Compare(a.at(len(a.hops)), b.at(len(b.hops))), g.ID(a.source).Compare(g.ID(b.source))); c != 0 {
+	if c := cmp.Or(cmp.Compare(len(a.hops), len(b.hops)), cmp.Compare(a.at(len(a.hops)), b.at(len(b.hops))), g.Compare(a.source, b.source)); c != 0 {
 		return c
 	}
 	return slices.CompareFunc(a.hops, b.hops, func(x, y hop) int { return compareHops(g, x, y) })
 }
 
 func compareHops(g *compact.Graph, a, b hop) int {
-	return cmp.Or(g.ID(a.near).Compare(g.ID(b.near)), g.ID(a.arc.Far()).Compare(g.ID(b.arc.Far())),
+	return cmp.Or(g.Compare(a.near, b.near), g.Compare(a.arc.Far(), b.arc.Far()),
 		cmp.Compare(a.arc.Kind(), b.arc.Kind()), compareBool(a.arc.Backward(), b.arc.Backward()))
 }
 
@@ -290,7 +290,7 @@ func (s *search) closeLatest(layer map[compact.Node]compact.Instant, h int) {
 // forward walks through the layers, by the least ids.
 func (s *search) forward(layers []map[compact.Node]compact.Instant) trail {
 	sources := slices.DeleteFunc(slices.Clone(s.nodes[:s.sources]), func(n compact.Node) bool { _, ok := layers[0][n]; return !ok })
-	t := trail{source: slices.MinFunc(sources, func(a, b compact.Node) int { return s.g.ID(a).Compare(s.g.ID(b)) })}
+	t := trail{source: slices.MinFunc(sources, s.g.Compare)}
 	at := s.at(0)
 	for h := range len(layers) - 1 {
 		best, found := hop{}, false

@@ -87,7 +87,7 @@ func (p *planner) plan() (Plan, error) {
 
 func (p *planner) sorted(acts []act) []act {
 	g := p.src.graph()
-	slices.SortFunc(acts, func(a, b act) int { return cmp.Or(g.ID(a.node).Compare(g.ID(b.node)), cmp.Compare(a.action, b.action)) })
+	slices.SortFunc(acts, func(a, b act) int { return cmp.Or(g.Compare(a.node, b.node), cmp.Compare(a.action, b.action)) })
 	return acts
 }
 
@@ -253,7 +253,7 @@ func (p *planner) remedies(r *routes, end point, done []act) (out []remedy, err 
 		end = w.prev
 	}
 	slices.SortFunc(out, func(a, b remedy) int {
-		return cmp.Or(r.g.ID(a.node).Compare(r.g.ID(b.node)), cmp.Compare(a.first, b.first), cmp.Compare(a.and, b.and))
+		return cmp.Or(r.g.Compare(a.node, b.node), cmp.Compare(a.first, b.first), cmp.Compare(a.and, b.and))
 	})
 	return out, nil
 }

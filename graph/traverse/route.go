@@ -58,7 +58,7 @@ type routes struct {
 
 // to is the route to a point.
 func (r *routes) to(p point) Route {
-	out := Route{Hops: p.hop, Arrival: p.at.Time()}
+	out := Route{Hops: p.hop, Arrival: p.at.Time(), Steps: make([]Step, 0, p.hop)}
 	for w := r.way(p); w != nil; w = r.way(p) {
 		step := r.step(w, p.at)
 		out.Steps = append(out.Steps, step)
@@ -116,18 +116,25 @@ func (r *routes) hopTo(p point) *way {
 	if p.hop == 0 {
 		return nil
 	}
-	var best *way
+	var best way
+	found := false
 	for _, a := range r.g.Arcs(p.node) {
 		prev, ok := r.label(a.Far(), p.hop-1)
 		if !ok || a.Far() == p.node {
 			continue
 		}
-		w := &way{prev, a.Reverse(p.node)}
-		if at, ok := r.walks(w); ok && at == p.at && (best == nil || r.compare(w, best) < 0) {
-			best = w
+		w := way{prev, a.Reverse(p.node)}
+		if found && r.compare(&w, &best) >= 0 {
+			continue
+		}
+		if at, ok := r.walks(&w); ok && at == p.at {
+			best, found = w, true
 		}
 	}
-	return best
+	if !found {
+		return nil
+	}
+	return &best
 }
 
 // walks reports whether the search walked the way, and when it arrives.
@@ -153,7 +160,10 @@ func (s *search) walks(near compact.Node, a compact.Arc) bool {
 }
 
 func (r *routes) compare(a, b *way) int {
-	return cmp.Or(r.g.ID(a.prev.node).Compare(r.g.ID(b.prev.node)), cmp.Compare(a.arc.Kind(), b.arc.Kind()),
+	if c := r.g.Compare(a.prev.node, b.prev.node); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.arc.Kind(), b.arc.Kind()),
 		compareBool(a.arc.Backward(), b.arc.Backward()))
 }
 

@@ -214,10 +214,16 @@ func (s *search) ordered(from int) []int {
 	for i := range order {
 		order[i] = from + i
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(s.at(a), s.at(b)), s.g.ID(s.nodes[a]).Compare(s.g.ID(s.nodes[b])))
-	})
+	slices.SortFunc(order, s.compare)
 	return order
+}
+
+// compare orders labels by arrival and id.
+func (s *search) compare(a, b int) int {
+	if c := cmp.Compare(s.at(a), s.at(b)); c != 0 {
+		return c
+	}
+	return s.g.Compare(s.nodes[a], s.nodes[b])
 }
 
 // closeSame follows possiblySameAs from the labels from one on, at no hops and no time.
@@ -243,9 +249,7 @@ func (s *search) closeSame(from int) error {
 
 // spread gives all that is the same as a seed's node the seed's arrival, from the earliest seed on.
 func (s *search) spread(seeds []int) error {
-	slices.SortFunc(seeds, func(a, b int) int {
-		return cmp.Or(cmp.Compare(s.at(a), s.at(b)), s.g.ID(s.nodes[a]).Compare(s.g.ID(s.nodes[b])))
-	})
+	slices.SortFunc(seeds, s.compare)
 	var stop error
 	for _, seed := range seeds {
 		at, queue := s.at(seed), []compact.Node{s.nodes[seed]} // an earlier seed may have changed its arrival
@@ -281,7 +285,7 @@ func (s *search) sameAs(n compact.Node) (out []compact.Node) {
 
 // sort orders nodes by id.
 func (s *search) sort(nodes []compact.Node) {
-	slices.SortFunc(nodes, func(a, b compact.Node) int { return s.g.ID(a).Compare(s.g.ID(b)) })
+	slices.SortFunc(nodes, s.g.Compare)
 }
 
 // expand walks from all labels of a hop, or from those for which the budget of edges is enough.
@@ -354,7 +358,7 @@ func (s *search) isLeft(n compact.Node) bool {
 	if len(s.left) == 0 {
 		return false
 	}
-	_, found := slices.BinarySearchFunc(s.left, s.g.ID(n), func(n compact.Node, id graph.ID) int { return s.g.ID(n).Compare(id) })
+	_, found := slices.BinarySearchFunc(s.left, n, s.g.Compare)
 	return found
 }
 
@@ -538,19 +542,18 @@ func (s *search) allows(allowed kinds, far compact.Node) bool {
 }
 
 func (s *search) relaxTimed(row *row, arcs []compact.Arc, at compact.Instant) {
+	holds := s.holds
 	for _, a := range arcs {
 		allowed := row[a.Move()]
 		if allowed == 0 {
 			continue
 		}
 		far := a.Far()
-		if h := &s.holds[far]; h.last != 0 && h.at <= at { // no edge arrives before at
+		h := holds[far]
+		if h.last != 0 && h.at <= at || !s.allows(allowed, far) { // no edge arrives before at
 			continue
 		}
-		if !s.allows(allowed, far) {
-			continue
-		}
-		if arrival, ok := s.arrive(a, at); ok && s.better(far, arrival) {
+		if arrival, ok := s.arrive(a, at); ok && (h.last == 0 || arrival < h.at) {
 			s.put(far, arrival)
 		}
 	}

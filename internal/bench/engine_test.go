@@ -23,11 +23,11 @@ type engine struct {
 func newCompact(g *reachGraph) *compact.Graph {
 	b := compact.NewBuilder()
 	sources := []string{"estate"}
-	for _, id := range g.ids {
-		b.Know(b.Node(id), true)
+	for _, n := range g.byRank { // as a scan of a store gives them
+		b.Know(b.Node(g.ids[n]), true)
 	}
 	for _, r := range g.edges {
-		b.Insert(r.edge(g, sources), compact.Node(r.from), compact.Node(r.to)) // ids are numbered in the same order
+		b.Insert(r.edge(g, sources), b.Node(g.ids[r.from]), b.Node(g.ids[r.to]))
 	}
 	b.Tidy()
 	return b.Graph()
