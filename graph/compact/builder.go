@@ -253,10 +253,38 @@ func (b *Builder) Remove(edges map[uint32]struct{}, ends map[Node]struct{}) {
 	b.edges -= len(edges)
 }
 
-// Tidy lays every node's arcs beside the next one's, without room between.
+// Tidy lays every node's arcs beside the next one's, without room between, and numbers the edges anew: what is seen
+// from a node with many edges then lies together.
 func (b *Builder) Tidy() {
 	b.arena.begin()
 	b.sweep(b.places.n)
+	if b.err == nil {
+		b.renumber()
+	}
+}
+
+// renumber gives edges numbers in the order in which they lie at that of their ends which has more of them. No Graph
+// reads the arcs, which were moved just before.
+func (b *Builder) renumber() {
+	fresh := make([]uint32, b.records.n) // by the old number, plus one
+	records := draft[record]{}
+	b.eachArc(func(n Node, a *Arc) {
+		here, there := b.places.at(uint32(n)).count(), b.places.at(uint32(a.Far())).count()
+		if e := a.Edge(); fresh[e] == 0 && (here > there || here == there && n <= a.Far()) {
+			fresh[e] = records.add(b.edition, *b.records.at(e)) + 1
+		}
+	})
+	b.eachArc(func(_ Node, a *Arc) { a.slot = a.slot&^(1<<slotBits-1) | (fresh[a.Edge()] - 1) })
+	b.records, b.free = records, nil
+}
+
+func (b *Builder) eachArc(f func(Node, *Arc)) {
+	for n := range Node(b.places.n) {
+		arcs := lie(b.arena.chunks, b.places.at(uint32(n)))
+		for i := range arcs {
+			f(n, &arcs[i])
+		}
+	}
 }
 
 // sweep moves the arcs of so many nodes out of chunks that are left, when there is more room than is taken.
