@@ -130,16 +130,20 @@ func (t *bareTimed) search(s *timedSearch, seed uint32, hops int) {
 				}
 			}
 		}
-		// Only now are the arrivals of this hop final.
-		for _, n := range s.reached[s.ends[len(s.ends)-1]:] {
-			s.firstAt[n] = s.arrivals[n]
-		}
-		s.ends = append(s.ends, len(s.reached))
-		for i := range s.next {
-			s.next[i].at = s.arrivals[s.next[i].node]
-		}
-		s.frontier, s.next = s.next, s.frontier[:0]
+		s.finish()
 	}
+}
+
+// finish ends a hop: only now are its arrivals final.
+func (s *timedSearch) finish() {
+	for _, n := range s.reached[s.ends[len(s.ends)-1]:] {
+		s.firstAt[n] = s.arrivals[n]
+	}
+	s.ends = append(s.ends, len(s.reached))
+	for i := range s.next {
+		s.next[i].at = s.arrivals[s.next[i].node]
+	}
+	s.frontier, s.next = s.next, s.frontier[:0]
 }
 
 // arrive notes an arrival that is earlier than all at the node before.

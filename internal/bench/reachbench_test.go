@@ -41,7 +41,8 @@ func BenchmarkReach(b *testing.B) {
 // BenchmarkBlast asks what an attacker who holds a seed can reach, by the table of moves and by time.
 func BenchmarkBlast(b *testing.B) {
 	bare, c := reachContest(b)
-	c.sides = []side{newBareTimed(bare, compact.None), engine{title: "clew, in memory", on: traverse.Held(newCompact(bare.reachGraph)), timed: true}}
+	timed, held := newBareTimed(bare, compact.None), newCompact(bare.reachGraph)
+	c.sides = []side{newSameArrays(timed, held), timed, engine{title: "clew, in memory", on: traverse.Held(held), timed: true}}
 	c.print(b, bare.reachGraph)
 }
 
