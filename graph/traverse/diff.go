@@ -3,15 +3,19 @@ package traverse
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
 )
 
-// Diff is how the answer to a question changed between two instants.
+// Diff is how the answer to a question changed between two instants. Its methods may be called by several goroutines.
 type Diff struct {
 	Earlier, Later *Answer
+
+	// mu is held by whoever locks both answers, for Added and Removed lock them in another order.
+	mu sync.Mutex
 }
 
 // Compare asks a question as of two instants; a zero later one is now. A source that was not known at the earlier
@@ -37,10 +41,18 @@ func Compare(ctx context.Context, earlier, later Ground, q Question, then, now t
 }
 
 // Added gives up to n targets that are reached later and were not earlier, as Answer.List does.
-func (d *Diff) Added(after *Target, n int) []Target { return d.Later.notIn(d.Earlier, after, n) }
+func (d *Diff) Added(after *Target, n int) []Target {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.Later.notIn(d.Earlier, after, n)
+}
 
 // Removed gives up to n targets that were reached earlier and are not later, as Answer.List does.
-func (d *Diff) Removed(after *Target, n int) []Target { return d.Earlier.notIn(d.Later, after, n) }
+func (d *Diff) Removed(after *Target, n int) []Target {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.Earlier.notIn(d.Later, after, n)
+}
 
 // Release gives the memory of both answers to the next question.
 func (d *Diff) Release() {

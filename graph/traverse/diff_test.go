@@ -2,6 +2,7 @@ package traverse_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,6 +43,12 @@ func TestADiffIsWhatIsReachedAtOneInstantAndNotAtTheOther(t *testing.T) {
 	if got := d.Removed(nil, 10); len(got) != 1 || got[0].ID != old.ID() {
 		t.Errorf("removed %+v", got)
 	}
+	var both sync.WaitGroup
+	for range 1000 { // whoever locks the two answers in another order would wait for ever
+		both.Go(func() { d.Added(nil, 10) })
+		both.Go(func() { d.Removed(nil, 10) })
+	}
+	both.Wait()
 	if d.Earlier.Score != 1 || d.Later.Score != 1 {
 		t.Errorf("scores %d and %d", d.Earlier.Score, d.Later.Score)
 	}
