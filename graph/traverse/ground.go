@@ -74,14 +74,14 @@ func (w whole) resolve(ctx context.Context, ids []graph.ID) ([]compact.Node, err
 	for i, id := range ids {
 		n, ok := w.g.Find(id)
 		if !ok {
-			return nil, unknownSource(id)
+			return nil, unknown(id)
 		}
 		nodes[i] = n
 	}
 	return nodes, nil
 }
 
-func unknownSource(id graph.ID) error { return fmt.Errorf("%w: source %s", graph.ErrNotFound, id) }
+func unknown(id graph.ID) error { return fmt.Errorf("%w: entity %s", graph.ErrNotFound, id) }
 
 // arcs leaves it to the search to count.
 func (whole) arcs(ctx context.Context, _ []compact.Node, _ int) ([]compact.Node, error) {

@@ -28,31 +28,47 @@ var carrierKinds = []graph.Kind{graph.KindMailMessage, graph.KindFile}
 // harmless are evidence roles of things that the attacker has touched or looked at, not taken.
 var harmless = []string{"contextual", "scanned", "attacked", "destination"}
 
-// IncidentBlastRadius asks BlastRadius for an incident: the sources are the devices, identities and
-// mailboxes that its evidence is about, apart from those of which it only says that they were looked at or
-// attacked, or that the attack was prevented; and its malicious messages and files. The reader is asked for them,
-// whatever ground the question is asked on. q.Sources is ignored; where q.Start is zero the attacker arrives with
-// the incident's first activity. A redirected incident means the one it points to. Errors: graph.ErrNotFound,
-// ErrNoAssets, and those of BlastRadius.
-func IncidentBlastRadius(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID, on Ground, q Question) (*Answer, error) {
+// IncidentQuestion is the question asked for an incident: the sources are the devices, identities and mailboxes that
+// its evidence is about, apart from those of which it only says that they were looked at or attacked, or that the
+// attack was prevented; and its malicious messages and files. q.Sources is ignored; where q.Start is zero the attacker
+// arrives with the incident's first activity. A redirected incident means the one it points to. whole is false where
+// there was more evidence than is read: answers are then Completeness.OfPart. Errors: graph.ErrNotFound, ErrNoAssets,
+// and the store's own.
+func IncidentQuestion(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID, q Question) (_ Question, whole bool, err error) {
 	incident, err := liveIncident(ctx, r, v, id)
 	if err != nil {
-		return nil, err
+		return q, false, err
 	}
-	sources, whole, err := incidentSources(ctx, r, v, incident.ID)
-	if err != nil {
-		return nil, err
+	if q.Sources, whole, err = incidentSources(ctx, r, v, incident.ID); err != nil {
+		return q, false, err
 	}
-	q.Sources = sources
 	if len(q.Sources) == 0 {
-		return nil, fmt.Errorf("%w: %s", ErrNoAssets, id)
+		return q, whole, fmt.Errorf("%w: %s", ErrNoAssets, id)
 	}
 	if q.Start.IsZero() {
 		q.Start = incident.FirstActivity
 	}
+	return q, whole, nil
+}
+
+// OfPart is the completeness of an answer that does not start from all sources. A limit that was met says more.
+func (c Completeness) OfPart() Completeness {
+	if c.Complete {
+		c.Complete, c.Reason = false, LimitSources
+	}
+	return c
+}
+
+// IncidentBlastRadius asks BlastRadius for an incident, by its IncidentQuestion. The reader is asked for the sources,
+// whatever ground the question is asked on. Errors: those of both.
+func IncidentBlastRadius(ctx context.Context, r graph.Reader, v graph.View, id graph.IncidentID, on Ground, q Question) (*Answer, error) {
+	q, whole, err := IncidentQuestion(ctx, r, v, id, q)
+	if err != nil {
+		return nil, err
+	}
 	answer, err := BlastRadius(ctx, on, q)
-	if err == nil && !whole && answer.Completeness.Complete {
-		answer.Completeness.Complete, answer.Completeness.Reason = false, LimitSources
+	if err == nil && !whole {
+		answer.Completeness = answer.Completeness.OfPart()
 	}
 	return answer, err
 }

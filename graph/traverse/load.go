@@ -51,7 +51,7 @@ func (r *reading) resolve(ctx context.Context, ids []graph.ID) ([]compact.Node, 
 	var nodes []compact.Node
 	err := r.entities(ctx, ids, func(asked graph.ID, e graph.Entity) error {
 		if e.ID.IsZero() {
-			return unknownSource(asked)
+			return unknown(asked)
 		}
 		n := r.b.Node(e.ID)
 		r.b.Know(n, true)
