@@ -27,7 +27,7 @@ func heldOf(t *topology.Topology, store graph.Reader, grade graph.Criticalities,
 	return func(ctx context.Context, v graph.View) traverse.Ground {
 		if v.Tenant == devTenant && t.Ready(ctx) == nil {
 			if s := caughtUp(ctx, t, v, at); s != nil {
-				return traverse.Held(s.Graph())
+				return traverse.Held(s.Graph()).OrStored(traverse.Stored(store, v, grade))
 			}
 		}
 		return traverse.Stored(store, v, grade)

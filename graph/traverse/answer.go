@@ -31,6 +31,7 @@ type Answer struct {
 
 	mu     sync.Mutex
 	asking *asking
+	cut    *cuts
 	// found is the search, for what is shown of it; nil after Release.
 	found  *search
 	routes routes
@@ -98,7 +99,7 @@ func (s *search) answer(ctx context.Context, asked *asking, limit Limit) (*Answe
 	}
 	limit = cmp.Or(limit, late)
 	a := &Answer{
-		Sources: s.sourceIDs(), Hubs: s.hubList(), asking: asked, found: s, routes: routes{s, map[point]*way{}},
+		Sources: s.sourceIDs(), Hubs: s.hubList(), asking: asked, cut: s.cut, found: s, routes: routes{s, map[point]*way{}},
 		Completeness: Completeness{limit == LimitNone, limit, s.reached, s.edges},
 	}
 	a.count()
@@ -240,13 +241,15 @@ func (s *search) classOf(n compact.Node, seen map[compact.Node]bool) *class {
 		}
 	}
 	s.sort(c.all)
+	chiefWeak := true
 	for _, n := range c.all {
-		if s.hopsOf(n) > 0 && s.isTarget(n) {
-			c.targets = append(c.targets, n)
-			c.weight = max(c.weight, s.weight(n))
-			if len(c.targets) == 1 || s.weak(c.chief) && !s.weak(n) {
-				c.chief = n
-			}
+		if s.hopsOf(n) == 0 || !s.isTarget(n) {
+			continue
+		}
+		c.targets = append(c.targets, n)
+		c.weight = max(c.weight, s.weight(n))
+		if len(c.targets) == 1 || chiefWeak && !s.weak(n) {
+			c.chief, chiefWeak = n, s.weak(n)
 		}
 	}
 	return c

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/clew-security/clew/graph"
@@ -87,19 +88,24 @@ func BlastRadius(ctx context.Context, on Ground, q Question) (*Answer, error) {
 	return a.answer(ctx, nil)
 }
 
-// asking is one question on its ground, for which several searches may be made: the source is theirs together.
+// asking is one question on its ground, for which several searches may be made: the source is theirs together, so they
+// are made one after the other.
 type asking struct {
+	mu   sync.Mutex
 	q    Question
 	ways *ways
 	src  source
 }
 
-func ask(on Ground, q Question) (*asking, error) {
-	q, err := q.normal(on.budget())
-	if err != nil {
+// ask opens the ground for a question that names these entities besides its sources.
+func ask(on Ground, q Question, named ...graph.ID) (*asking, error) {
+	if err := q.check(); err != nil {
 		return nil, err
 	}
+	on = on.knowing(q.Sources, named)
+	q = q.normal(on.budget())
 	a := &asking{q: q, ways: newWays(q)}
+	var err error
 	a.src, err = on.open(q, a.ways)
 	return a, err
 }
@@ -113,6 +119,8 @@ func (a *asking) search(ctx context.Context, cut *cuts) *search {
 
 // answer is the answer where this is cut.
 func (a *asking) answer(ctx context.Context, cut *cuts) (*Answer, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	searching, cancel := reserve(ctx)
 	defer cancel()
 	s := a.search(searching, cut)
@@ -133,11 +141,8 @@ func reserve(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, end.Add(-time.Until(end)/10))
 }
 
-// normal checks the question and fills its defaults.
-func (q Question) normal(usual Budget) (Question, error) {
-	if err := q.check(); err != nil {
-		return q, err
-	}
+// normal fills the question's defaults.
+func (q Question) normal(usual Budget) Question {
 	q.Start, q.AsOf = graph.Micro(q.Start), graph.Micro(q.AsOf)
 	q.ThroughHubs = q.ThroughHubs || q.EveryEdge
 	setDefault(&q.MaxHops, DefaultHops)
@@ -148,7 +153,7 @@ func (q Question) normal(usual Budget) (Question, error) {
 	if q.TargetKinds == nil {
 		q.TargetKinds = DefaultTargetKinds()
 	}
-	return q, nil
+	return q
 }
 
 func setDefault[T comparable](v *T, to T) {
@@ -199,6 +204,14 @@ const (
 type limitMet Limit
 
 func (l limitMet) Error() string { return "limit met: " + string(l) }
+
+// limitErr is the error of a limit, nil for none.
+func limitErr(l Limit) error {
+	if l == LimitNone {
+		return nil
+	}
+	return limitMet(l)
+}
 
 // limitOf splits how a search ended into a limit and a true error.
 func limitOf(err error) (Limit, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
@@ -13,7 +14,7 @@ import (
 type Containment struct {
 	Before, After *Answer
 	// CutOff is how many targets are not reached any more, what is the same counted once and only where none of it is;
-	// CutOffWeight is the sum of their weights.
+	// CutOffWeight is the sum of their weights. Both are 0 where After is not complete: what it did not reach may be.
 	CutOff, CutOffWeight int
 }
 
@@ -42,61 +43,85 @@ func Contain(ctx context.Context, on Ground, q Question, responses []Response) (
 	if len(responses) > MaxResponses {
 		return nil, fmt.Errorf("%w: %d responses, at most %d are possible", graph.ErrInvalid, len(responses), MaxResponses)
 	}
-	a, err := ask(on, q)
+	var named []graph.ID
+	for _, r := range responses {
+		if err := r.check(); err != nil {
+			return nil, err
+		}
+		named = append(named, r.Entity)
+	}
+	a, err := ask(on, q, named...)
 	if err != nil {
 		return nil, err
 	}
-	cut, err := a.taken(ctx, responses)
+	cut, partly, err := a.taken(ctx, responses)
 	if err != nil {
 		return nil, err
 	}
 	c := new(Containment)
-	if c.Before, err = a.answer(ctx, nil); err != nil {
+	if c.Before, err = a.answerIn(ctx, 2, nil); err != nil {
 		return nil, err
 	}
 	if c.After, err = a.answer(ctx, cut); err != nil {
 		c.Before.Release()
 		return nil, err
 	}
-	c.CutOff, c.CutOffWeight = c.Before.lost(c.After.found, noNode)
+	if partly && c.After.Completeness.Complete {
+		c.After.Completeness.Complete, c.After.Completeness.Reason = false, LimitEdges
+	}
+	if c.known() {
+		c.CutOff, c.CutOffWeight = c.Before.lost(c.After.found, noNode)
+	}
 	return c, nil
 }
+
+// known reports whether what After did not reach is not reached.
+func (c *Containment) known() bool { return c.After.Completeness.Complete }
 
 // noNode is no node's number.
 const noNode = compact.Node(compact.MaxNodes)
 
-// taken are the cuts of responses.
-func (a *asking) taken(ctx context.Context, responses []Response) (*cuts, error) {
+// answerIn takes no more than a part of the time that ctx has left.
+func (a *asking) answerIn(ctx context.Context, part int, cut *cuts) (*Answer, error) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-time.Until(end)*time.Duration(part-1)/time.Duration(part)))
+		defer cancel()
+	}
+	return a.answer(ctx, cut)
+}
+
+// taken are the cuts of responses. Where there is more around them than the budget of edges, partly is set: some ways
+// are not known to be taken, and stay open.
+func (a *asking) taken(ctx context.Context, responses []Response) (c *cuts, partly bool, err error) {
 	ids := make([]graph.ID, len(responses))
 	for i, r := range responses {
-		if err := r.check(); err != nil {
-			return nil, err
-		}
 		ids[i] = r.Entity
 	}
 	nodes, err := a.src.resolve(ctx, ids)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	together := map[compact.Node][]graph.ResponseAction{}
 	for i, r := range responses {
 		together[nodes[i]] = append(together[nodes[i]], r.Action)
 	}
-	if err := a.src.around(ctx, nodes); err != nil {
-		return nil, err
+	limit, err := limitOf(a.src.around(ctx, nodes, a.q.Budget.Edges))
+	if err != nil {
+		return nil, false, err
 	}
-	c := new(cuts)
+	c = new(cuts)
 	for n, actions := range together {
 		c.taken(a.src.graph(), n, actions...)
 	}
-	return c, nil
+	return c, limit != LimitNone, nil
 }
 
-// List gives up to n targets that are not reached any more, as Answer.List does.
+// List gives up to n targets that are not reached any more, as Answer.List does; none where After is not complete.
 func (c *Containment) List(after *Target, n int) []Target {
 	c.After.mu.Lock()
 	defer c.After.mu.Unlock()
-	if c.After.found == nil {
+	if c.After.found == nil || !c.known() {
 		return nil
 	}
 	return c.Before.list(after, n, func(n compact.Node) bool { return !c.After.found.has(n) })
@@ -129,19 +154,19 @@ type PlanQuestion struct {
 	Spared []graph.ID
 }
 
-// Plan is a set of actions that cuts the sources off from what is critical.
+// Plan is a set of responses that cuts the sources off from what is critical.
 type Plan struct {
-	// Responses in order of entity and action. With all of them no target of the question is reached any more but
-	// Remaining: that was asked again, in time.
+	// Responses in order of entity and action.
 	Responses []Response
 	// Targets is how many targets there were to cut off, what is the same listed each.
 	Targets int
-	// Remaining are targets that no allowed action cuts off, in order of hops, arrival and id.
+	// Remaining are the targets that are reached after the responses, which was asked again, in order of hops, arrival
+	// and id: those that no allowed action cuts off, and where the plan is not exact perhaps others.
 	Remaining []Target
-	// LowerBound: no set of fewer responses does it. Exact is set where the plan has no more.
+	// LowerBound: no fewer responses cut off all that can be. Exact is set where the plan does, and has no more.
 	LowerBound int
 	Exact      bool
-	// Completeness of the first question; one that was cut may have missed targets.
+	// Completeness of the first question and of the last; one that was cut may have missed targets.
 	Completeness Completeness
 }
 
@@ -151,17 +176,19 @@ type Plan struct {
 // A set is enough if the question finds no target any more, and each way that is still open must be cut by some of the
 // few actions that take one of its steps: so the search branches over these, deeper and deeper, while ways that no
 // action cuts both of give a bound (hitting sets, over ways that are found when they are needed). Where this takes too
-// long, or the deadline passes, it is the set that a greedy choice gives, made minimal, with the bound that was
-// reached. Errors: those of BlastRadius; ctx's where the deadline passes before any set is found.
+// long, needs more than MaxPlanResponses, or the deadline passes, it is the set that a greedy choice gave so far, with
+// the bound that was reached. Errors: those of BlastRadius.
 func PlanContainment(ctx context.Context, on Ground, q PlanQuestion) (Plan, error) {
 	setDefault(&q.Least, graph.CriticalityHigh)
-	a, err := ask(on, q.Question)
+	a, err := ask(on, q.Question, q.Spared...)
 	if err != nil {
 		return Plan{}, err
 	}
-	p := planner{asking: a, ctx: ctx, allowed: q.Allowed, spared: map[compact.Node]bool{}}
+	searching, cancel := reserve(ctx)
+	defer cancel()
+	p := planner{asking: a, ctx: searching, allowed: q.Allowed, spared: map[compact.Node]bool{}}
 	if err := p.spare(q.Spared); err != nil {
 		return Plan{}, err
 	}
-	return p.plan()
+	return p.plan(ctx)
 }

@@ -1,6 +1,9 @@
 package traverse
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
 )
@@ -21,8 +24,19 @@ type barrier struct {
 	other kinds
 }
 
-// without cuts one node off.
-func without(n compact.Node) *cuts { return &cuts{gone: map[compact.Node]struct{}{n: {}}} }
+// without cuts one node off besides.
+func (c *cuts) without(n compact.Node) *cuts {
+	out := new(cuts)
+	if c != nil {
+		*out = *c
+	}
+	out.gone = maps.Clone(out.gone)
+	if out.gone == nil {
+		out.gone = map[compact.Node]struct{}{}
+	}
+	out.gone[n] = struct{}{}
+	return out
+}
 
 // cuts reports whether the way over an arc at a node is cut.
 func (c *cuts) cuts(g *compact.Graph, near compact.Node, a compact.Arc) bool {
@@ -99,15 +113,57 @@ func towards(a compact.Arc) graph.Direction {
 	return graph.Out
 }
 
-// vias are the kinds of edges over which actions reach what is next to the node they are taken on.
-var vias = func() (out []graph.EdgeKind) {
-	seen := map[graph.EdgeKind]bool{}
+// via is an edge kind and a direction as seen from a node.
+type via struct {
+	edge      graph.EdgeKind
+	direction graph.Direction
+}
+
+// reach says over which edges an action on a node of a kind takes ways at the nodes next to it; actedFrom over which
+// edges a node lies next to such, and their kinds.
+var reach, actedFrom = func() (map[graph.Kind][]via, map[via]kinds) {
+	reach, from := map[graph.Kind][]via{}, map[via]kinds{}
 	for _, row := range graph.ContainmentTable() {
 		for _, r := range row.Removes {
-			if r.Via != 0 && !seen[r.Via] {
-				seen[r.Via], out = true, append(out, r.Via)
+			for _, d := range []graph.Direction{graph.Out, graph.In} {
+				if r.Via == 0 || r.ViaDirection&d == 0 {
+					continue
+				}
+				for _, k := range row.Kinds {
+					reach[k] = append(reach[k], via{r.Via, d})
+					from[via{r.Via, graph.Both &^ d}] |= 1 << k
+				}
 			}
 		}
 	}
-	return out
+	return reach, from
 }()
+
+// viasAt are the edge kinds to be read at a node of a kind, in a direction: those over which it is acted from, and those
+// over which it acts.
+func viasAt(k graph.Kind, d graph.Direction) (out []graph.EdgeKind) {
+	for v := range actedFrom {
+		if v.direction == d {
+			out = append(out, v.edge)
+		}
+	}
+	for _, v := range reach[k] {
+		if v.direction == d {
+			out = append(out, v.edge)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// actors are the nodes on which an action may take a way that begins or ends at a node, in order of arcs.
+func actors(g *compact.Graph, n compact.Node) []compact.Node {
+	out, seen := []compact.Node{n}, map[compact.Node]bool{n: true}
+	for _, a := range g.Arcs(n) {
+		far := a.Far()
+		if actedFrom[via{a.Kind(), towards(a)}]>>g.Mark(far).Kind()&1 != 0 && !seen[far] {
+			seen[far], out = true, append(out, far)
+		}
+	}
+	return out
+}

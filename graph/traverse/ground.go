@@ -26,6 +26,28 @@ func Stored(r graph.Reader, v graph.View, grade graph.Criticalities) Ground {
 	return Ground{reader: r, view: v, grade: grade}
 }
 
+// OrStored asks the store of s instead where an entity that a question names is not in the graph in memory: it may be
+// too new.
+func (g Ground) OrStored(s Ground) Ground {
+	g.reader, g.view, g.grade = s.reader, s.view, s.grade
+	return g
+}
+
+// knowing is the store instead of a graph in memory that does not know all of these, if there is one.
+func (g Ground) knowing(lists ...[]graph.ID) Ground {
+	if g.held == nil || g.reader == nil {
+		return g
+	}
+	for _, ids := range lists {
+		for _, id := range ids {
+			if _, known := g.held.Find(id); !known {
+				return Stored(g.reader, g.view, g.grade)
+			}
+		}
+	}
+	return g
+}
+
 // budget of a question that sets none.
 func (g Ground) budget() Budget {
 	if g.held != nil {
@@ -46,7 +68,8 @@ type source interface {
 	// have no more than most of them together. It returns the nodes at which they are not.
 	arcs(ctx context.Context, nodes []compact.Node, most int) (left []compact.Node, err error)
 	// around makes sure that the edges are there at nodes over which actions reach what is next to these.
-	around(ctx context.Context, nodes []compact.Node) error
+	// It reads no more than most of them, and returns LimitEdges where that is not all.
+	around(ctx context.Context, nodes []compact.Node, most int) error
 	// grades makes sure that the criticality of nodes is there.
 	grades(ctx context.Context, nodes []compact.Node) error
 }
@@ -88,6 +111,6 @@ func (whole) arcs(ctx context.Context, _ []compact.Node, _ int) ([]compact.Node,
 	return nil, ctx.Err()
 }
 
-func (whole) same(ctx context.Context, _ []compact.Node) error   { return ctx.Err() }
-func (whole) around(ctx context.Context, _ []compact.Node) error { return ctx.Err() }
-func (whole) grades(ctx context.Context, _ []compact.Node) error { return ctx.Err() }
+func (whole) same(ctx context.Context, _ []compact.Node) error          { return ctx.Err() }
+func (whole) around(ctx context.Context, _ []compact.Node, _ int) error { return ctx.Err() }
+func (whole) grades(ctx context.Context, _ []compact.Node) error        { return ctx.Err() }

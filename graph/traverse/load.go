@@ -63,7 +63,7 @@ func (r *reading) resolve(ctx context.Context, ids []graph.ID) ([]compact.Node, 
 }
 
 func (r *reading) grades(ctx context.Context, nodes []compact.Node) error {
-	nodes = r.open(nodes, r.graded)
+	nodes = r.pending(nodes, r.graded)
 	ids := make([]graph.ID, len(nodes))
 	for i, n := range nodes {
 		ids[i] = r.g.ID(n)
@@ -71,6 +71,7 @@ func (r *reading) grades(ctx context.Context, nodes []compact.Node) error {
 	i := 0
 	err := r.entities(ctx, ids, func(_ graph.ID, e graph.Entity) error {
 		r.b.Grade(nodes[i], uint8(r.grade.Of(e).Criticality))
+		r.graded[nodes[i]] = struct{}{}
 		i++
 		return nil
 	})
@@ -100,12 +101,13 @@ func (r *reading) entities(ctx context.Context, ids []graph.ID, each func(asked 
 	return nil
 }
 
-// same reads possiblySameAs around nodes until nothing new is the same.
+// same reads possiblySameAs around nodes until nothing new is the same. What is the same as one thing is few; a store
+// in which it is not is read up to a bound.
 func (r *reading) same(ctx context.Context, nodes []compact.Node) error {
 	defer r.show()
-	for pending := r.open(nodes, r.closed); len(pending) > 0; {
-		found := map[graph.EdgeKey]graph.Edge{}
-		if err := r.read(ctx, query{pending, graph.Both, []graph.EdgeKind{graph.EdgePossiblySame}}, found, noBound); err != nil {
+	for pending := r.pending(nodes, r.closed); len(pending) > 0; {
+		found, b := map[graph.EdgeKey]graph.Edge{}, newBound(DefaultEdges)
+		if err := r.read(ctx, query{pending, graph.Both, []graph.EdgeKind{graph.EdgePossiblySame}}, found, b); err != nil {
 			return err
 		}
 		next := make([]compact.Node, 0, 2*len(found))
@@ -113,30 +115,47 @@ func (r *reading) same(ctx context.Context, nodes []compact.Node) error {
 			next = append(next, r.b.Node(e.From), r.b.Node(e.To))
 		}
 		r.keep(found)
-		pending = r.open(next, r.closed)
+		done(r.closed, pending)
+		r.show()
+		pending = r.pending(next, r.closed)
 	}
 	return nil
 }
 
-func (r *reading) around(ctx context.Context, nodes []compact.Node) error {
+func (r *reading) around(ctx context.Context, nodes []compact.Node, most int) error {
 	defer r.show()
-	found := map[graph.EdgeKey]graph.Edge{}
-	err := r.read(ctx, query{r.open(nodes, r.rounded), graph.Both, vias}, found, noBound)
-	r.keep(found)
-	return err
+	for pending := r.pending(nodes, r.rounded); len(pending) > 0; {
+		run := r.runOfKind(pending)
+		found, b := map[graph.EdgeKey]graph.Edge{}, newBound(most)
+		for _, d := range []graph.Direction{graph.Out, graph.In} {
+			if kinds := viasAt(r.g.Mark(run[0]).Kind(), d); len(kinds) > 0 {
+				if err := r.read(ctx, query{run, d, kinds}, found, b); err != nil {
+					return err
+				}
+			}
+		}
+		r.keep(found)
+		done(r.rounded, run)
+		pending, most = pending[len(run):], most-len(b.at)
+	}
+	return nil
 }
 
-// open are the nodes that are not in the set of those that are done, in order of id, and are from now on.
-func (r *reading) open(nodes []compact.Node, done map[compact.Node]struct{}) (out []compact.Node) {
+// pending are the nodes that are not done, in order of id, each once.
+func (r *reading) pending(nodes []compact.Node, done map[compact.Node]struct{}) (out []compact.Node) {
 	for _, n := range nodes {
 		if _, is := done[n]; !is {
-			done[n] = struct{}{}
 			out = append(out, n)
 		}
 	}
-	r.show()
 	slices.SortFunc(out, r.g.Compare)
-	return out
+	return slices.Compact(out)
+}
+
+func done(set map[compact.Node]struct{}, nodes []compact.Node) {
+	for _, n := range nodes {
+		set[n] = struct{}{}
+	}
 }
 
 // arcs reads chunk by chunk. Where there is not room for a chunk it takes as many of its nodes, in order, as fit:
@@ -174,7 +193,7 @@ func (r *reading) arcs(ctx context.Context, nodes []compact.Node, most int) (lef
 // keeps none.
 func (r *reading) chunk(ctx context.Context, nodes []compact.Node, most int) (int, error) {
 	found := map[graph.EdgeKey]graph.Edge{}
-	bound := &bound{at: map[sight]struct{}{}, most: most}
+	bound := newBound(most)
 	for _, q := range r.queries(nodes) {
 		if err := r.read(ctx, q, found, bound); err != nil {
 			return 0, err
@@ -259,13 +278,9 @@ func (s sight) near() graph.ID {
 	return s.From
 }
 
-// noBound is for possiblySameAs, of which there is less than of nodes.
-var noBound *bound
+func newBound(most int) *bound { return &bound{map[sight]struct{}{}, most} }
 
 func (b *bound) take(k graph.EdgeKey, backward bool) error {
-	if b == nil {
-		return nil
-	}
 	if b.at[sight{k, backward}] = struct{}{}; len(b.at) > b.most {
 		return limitMet(LimitEdges)
 	}

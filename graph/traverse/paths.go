@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/clew-security/clew/graph"
@@ -30,7 +31,7 @@ func Paths(ctx context.Context, on Ground, q Question, to graph.ID, k int) (Path
 		return PathsAnswer{}, fmt.Errorf("%w: %d paths, 1 to %d are possible", graph.ErrInvalid, k, MaxPaths)
 	}
 	setDefault(&k, MaxPaths)
-	a, err := ask(on, q)
+	a, err := ask(on, q, to)
 	if err != nil {
 		return PathsAnswer{}, err
 	}
@@ -76,17 +77,18 @@ func (y *yen) find(to graph.ID, k int) error {
 		return y.limited(err)
 	}
 	y.goal, y.sources = ends[0], ends[1:]
-	if err := y.branch(trail{}, y.sources, nil); err != nil {
-		return err
-	}
+	err = y.branch(trail{}, y.sources, nil)
 	for len(y.found) < k && len(y.rest) > 0 {
 		best := y.take()
 		y.found = append(y.found, best)
-		if err := y.deviate(best); err != nil {
-			return err
+		if err == nil {
+			err = y.deviate(best)
+		}
+		if _, failed := limitOf(err); failed != nil { // after a limit, what was found by then
+			return failed
 		}
 	}
-	return nil
+	return err
 }
 
 func (y *yen) limited(err error) error { return (&search{ctx: y.ctx}).failed(err) }
@@ -204,11 +206,11 @@ func (y *yen) class(n compact.Node) []compact.Node {
 
 // sames are the node and all that is the same, as far as it is not cut.
 func (s *search) sames(n compact.Node) []compact.Node {
-	all := []compact.Node{n}
+	all, seen := []compact.Node{n}, map[compact.Node]bool{n: true}
 	for i := 0; i < len(all); i++ {
 		for _, far := range s.sameAs(all[i]) {
-			if !slices.Contains(all, far) {
-				all = append(all, far)
+			if !seen[far] {
+				seen[far], all = true, append(all, far)
 			}
 		}
 	}
@@ -275,12 +277,20 @@ func (s *search) closeLatest(layer map[compact.Node]compact.Instant, h int) {
 	if !s.g.AnySame() {
 		return
 	}
-	for n, until := range layer {
-		for _, other := range s.sames(n) {
-			if _, ok := s.label(other, h); !ok {
-				continue
+	closed := map[compact.Node]bool{}
+	for _, n := range slices.Collect(maps.Keys(layer)) {
+		if closed[n] || !s.g.Mark(n).Same() {
+			continue
+		}
+		all, until := s.sames(n), layer[n]
+		for _, other := range all {
+			closed[other] = true
+			if at, there := layer[other]; there {
+				until = max(until, at)
 			}
-			if have, there := layer[other]; !there || have < until {
+		}
+		for _, other := range all {
+			if _, ok := s.label(other, h); ok {
 				layer[other] = until
 			}
 		}

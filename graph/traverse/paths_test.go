@@ -115,7 +115,7 @@ func TestPathsAreTheFirstOfAllSimplePaths(t *testing.T) {
 		}
 	})
 	t.Log(counts)
-	if counts[traverse.MaxPaths] == 0 || counts[0] == 0 {
+	if len(counts) < 6 || counts[0] == 0 {
 		t.Error("the random graphs exercise too little")
 	}
 }

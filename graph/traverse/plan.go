@@ -20,6 +20,10 @@ type planner struct {
 	// beyond are the targets that no set of actions cuts off.
 	beyond   map[compact.Node]bool
 	searches int
+	// exact is set while a smaller set is looked for than one that is known.
+	exact bool
+	// partly is set where a limit kept something from the planner.
+	partly bool
 }
 
 // act is an action on a node.
@@ -42,7 +46,7 @@ func (r remedy) acts() []act {
 	return []act{{r.node, r.first}, {r.node, r.and}}
 }
 
-// errEnough ends the exact search.
+// errEnough ends the search for a set, or for a smaller one.
 var errEnough = errors.New("enough searches")
 
 func (p *planner) spare(ids []graph.ID) error {
@@ -53,36 +57,61 @@ func (p *planner) spare(ids []graph.ID) error {
 	return err
 }
 
-func (p *planner) plan() (Plan, error) {
+// plan has a little more time for the last question than for the others.
+func (p *planner) plan(ctx context.Context) (Plan, error) {
 	first, err := p.answer(p.ctx, nil)
 	if err != nil {
 		return Plan{}, err
 	}
 	defer first.Release()
 	out := Plan{Targets: first.Targets, Completeness: first.Completeness}
-	if first.Targets == 0 || first.Completeness.Reason == LimitDeadline {
+	if first.Targets == 0 {
 		out.Exact = first.Completeness.Complete
 		return out, nil
 	}
-	if err := p.findBeyond(first); err != nil {
-		return Plan{}, err
-	}
-	greedy, err := p.greedy()
+	set, bound, enough, err := p.find(first)
 	if err != nil {
 		return Plan{}, err
 	}
-	best, bound, err := p.smallest(greedy)
+	after, err := p.answer(ctx, p.cutsOf(set))
 	if err != nil {
 		return Plan{}, err
 	}
-	if out.Remaining, err = p.targets(p.cutsOf(best)); err != nil {
-		return Plan{}, err
+	defer after.Release()
+	out.Remaining = after.List(nil, after.Targets)
+	if out.Completeness.Complete {
+		out.Completeness.Complete, out.Completeness.Reason = after.Completeness.Complete, after.Completeness.Reason
 	}
-	for _, x := range p.sorted(best) {
+	for _, x := range p.sorted(set) {
 		out.Responses = append(out.Responses, Response{x.action, p.src.graph().ID(x.node)})
 	}
-	out.LowerBound, out.Exact = bound, bound == len(best) && first.Completeness.Complete
+	out.LowerBound, out.Exact = bound, enough && !p.partly && bound == len(set) && out.Completeness.Complete
 	return out, nil
+}
+
+// find looks for a set of acts, and says whether it is enough, and below which number none is.
+func (p *planner) find(first *Answer) (set []act, bound int, enough bool, err error) {
+	err = p.findBeyond(first)
+	if err == nil {
+		set, enough, err = p.greedy()
+	}
+	if err == nil {
+		p.exact = true
+		set, bound, enough, err = p.smallest(set, enough)
+	}
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return set, bound, enough, err
+}
+
+// late turns the end of the time into errEnough.
+func (p *planner) late(err error) error {
+	limit, err := limitOf(err)
+	if limit == LimitDeadline || errors.Is(err, context.DeadlineExceeded) {
+		return errEnough
+	}
+	return err
 }
 
 func (p *planner) sorted(acts []act) []act {
@@ -91,60 +120,67 @@ func (p *planner) sorted(acts []act) []act {
 	return acts
 }
 
+// around has the source bring what is around nodes; what is too much is not known to be taken by any action.
+func (p *planner) around(nodes []compact.Node) error {
+	limit, err := limitOf(p.src.around(p.ctx, nodes, p.q.Budget.Edges))
+	p.partly = p.partly || limit == LimitEdges
+	return p.late(cmp.Or(err, limitErr(limit)))
+}
+
+// bring has the source bring what the planner asks of nodes on which one may act.
+func (p *planner) bring(nodes []compact.Node) error {
+	return cmp.Or(p.late(p.src.grades(p.ctx, nodes)), p.around(nodes))
+}
+
 // findBeyond takes all actions on all that was reached, and on what is next to it: what is still reached is beyond
 // them.
 func (p *planner) findBeyond(first *Answer) error {
+	p.beyond = map[compact.Node]bool{}
 	reached := slices.Clone(first.found.nodes)
-	if err := p.src.around(p.ctx, reached); err != nil {
+	if err := p.around(reached); err != nil {
 		return err
 	}
-	first.found.look()
-	g := p.src.graph()
-	all := map[compact.Node]bool{}
+	g, seen := p.src.graph(), map[compact.Node]bool{}
+	var all []compact.Node
 	for _, n := range reached {
 		for _, actor := range actors(g, n) {
-			all[actor] = true
+			if !seen[actor] {
+				seen[actor], all = true, append(all, actor)
+			}
 		}
 	}
-	list := make([]compact.Node, 0, len(all))
-	for n := range all {
-		list = append(list, n)
-	}
-	if err := errors.Join(p.src.grades(p.ctx, list), p.src.around(p.ctx, list)); err != nil {
+	if err := p.bring(all); err != nil {
 		return err
 	}
-	first.found.look()
 	cut := new(cuts)
-	for _, n := range list {
+	for _, n := range all {
 		cut.taken(p.src.graph(), n, p.actsOn(n)...)
 	}
-	p.beyond = map[compact.Node]bool{}
-	targets, err := p.targets(cut)
-	for _, t := range targets {
-		p.beyond[t.node] = true
-	}
-	return err
-}
-
-// actors are the nodes on which an action may take a way that begins or ends at a node.
-func actors(g *compact.Graph, n compact.Node) []compact.Node {
-	out := []compact.Node{n}
-	for _, a := range g.Arcs(n) {
-		if slices.Contains(vias, a.Kind()) && !slices.Contains(out, a.Far()) {
-			out = append(out, a.Far())
-		}
-	}
-	return out
-}
-
-// targets are those that are reached with the cuts.
-func (p *planner) targets(cut *cuts) ([]Target, error) {
-	a, err := p.answer(p.ctx, cut)
+	a, err := p.asked(cut)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer a.Release()
-	return a.List(nil, a.Targets), nil
+	for _, t := range a.List(nil, a.Targets) {
+		p.beyond[t.node] = true
+	}
+	return nil
+}
+
+// asked is the answer with the cuts; errEnough where there is no time for it.
+func (p *planner) asked(cut *cuts) (*Answer, error) {
+	if p.searches++; p.exact && p.searches > planSearches {
+		return nil, errEnough
+	}
+	a, err := p.answer(p.ctx, cut)
+	if err != nil {
+		return nil, p.late(err)
+	}
+	if a.Completeness.Reason == LimitDeadline {
+		a.Release()
+		return nil, errEnough
+	}
+	return a, nil
 }
 
 // actsOn are the actions that may be taken on a node.
@@ -205,23 +241,19 @@ func (p *planner) cutsOf(acts []act) *cuts {
 // open searches where acts were done, and gives for up to n targets that are not beyond, nearest first, what would
 // take the nearest way there.
 func (p *planner) open(done []act, n int) (ways [][]remedy, err error) {
-	p.searches++
-	a, err := p.answer(p.ctx, p.cutsOf(done))
+	a, err := p.asked(p.cutsOf(done))
 	if err != nil {
 		return nil, err
 	}
 	defer a.Release()
-	if a.Completeness.Reason == LimitDeadline {
-		return nil, errEnough
-	}
 	for _, t := range a.list(nil, n, func(n compact.Node) bool { return !p.beyond[n] }) {
 		end, _ := a.found.label(t.node, t.Hops)
 		way, err := p.remedies(&a.routes, end, done)
 		if err != nil {
 			return nil, err
 		}
-		if len(way) == 0 { // the first search was cut by a budget, and did not come to what this is behind
-			p.beyond[t.node] = true
+		if len(way) == 0 { // a limit kept from the planner what this is behind, or what would take it
+			p.beyond[t.node], p.partly = true, true
 			continue
 		}
 		ways = append(ways, way)
@@ -233,15 +265,14 @@ func (p *planner) open(done []act, n int) (ways [][]remedy, err error) {
 // first of the table.
 func (p *planner) remedies(r *routes, end point, done []act) (out []remedy, err error) {
 	for w := r.way(end); w != nil; w = r.way(end) {
+		if err := p.around([]compact.Node{w.prev.node, end.node}); err != nil {
+			return nil, err
+		}
 		for _, n := range []compact.Node{w.prev.node, end.node} {
-			if err := p.src.around(p.ctx, []compact.Node{n}); err != nil {
-				return nil, err
-			}
 			near := actors(p.src.graph(), n)
-			if err := errors.Join(p.src.grades(p.ctx, near), p.src.around(p.ctx, near)); err != nil {
+			if err := p.bring(near); err != nil {
 				return nil, err
 			}
-			r.look()
 			for _, actor := range near {
 				for _, x := range p.remediesAt(actor, w, done) {
 					if !slices.Contains(out, x) {
@@ -252,8 +283,9 @@ func (p *planner) remedies(r *routes, end point, done []act) (out []remedy, err 
 		}
 		end = w.prev
 	}
+	g := p.src.graph()
 	slices.SortFunc(out, func(a, b remedy) int {
-		return cmp.Or(r.g.Compare(a.node, b.node), cmp.Compare(a.first, b.first), cmp.Compare(a.and, b.and))
+		return cmp.Or(g.Compare(a.node, b.node), cmp.Compare(a.first, b.first), cmp.Compare(a.and, b.and))
 	})
 	return out, nil
 }
@@ -289,17 +321,18 @@ func (p *planner) remediesAt(actor compact.Node, w *way, done []act) (out []reme
 }
 
 // greedy takes again and again what takes most of the ways that are open, then gives up each act that is not needed.
-func (p *planner) greedy() (set []act, err error) {
+// It gives what it has where there is no more time or room, which may not be enough.
+func (p *planner) greedy() (set []act, enough bool, err error) {
 	for {
 		ways, err := p.open(set, planRoutes)
+		if errors.Is(err, errEnough) || err == nil && len(ways) > 0 && len(set) >= MaxPlanResponses {
+			return set, false, nil
+		}
 		if err != nil {
-			return nil, p.plain(err)
+			return nil, false, err
 		}
 		if len(ways) == 0 {
 			break
-		}
-		if len(set) >= MaxPlanResponses {
-			return set, nil
 		}
 		set = append(set, mostCommon(ways).acts()...)
 	}
@@ -307,19 +340,19 @@ func (p *planner) greedy() (set []act, err error) {
 		less := slices.Delete(slices.Clone(set), i, i+1)
 		ways, err := p.open(less, 1)
 		if err != nil {
-			return nil, p.plain(err)
+			return set, true, p.unless(err)
 		}
 		if len(ways) == 0 {
 			set = less
 		}
 	}
-	return set, nil
+	return set, true, nil
 }
 
-// plain turns the sign that time ran out into what that is to the caller.
-func (p *planner) plain(err error) error {
+// unless is the error unless it only says that there is no more time.
+func (p *planner) unless(err error) error {
 	if errors.Is(err, errEnough) {
-		return context.DeadlineExceeded
+		return nil
 	}
 	return err
 }
@@ -343,31 +376,28 @@ func mostCommon(ways [][]remedy) (best remedy) {
 	return best
 }
 
-// smallest looks for a set of fewer acts than are known to do, and gives the best with a bound below which there is
-// none.
-func (p *planner) smallest(known []act) (best []act, bound int, err error) {
+// smallest looks for a set of fewer acts than are known, and gives the best with a bound below which there is none, and
+// whether it is enough. What is known need not be.
+func (p *planner) smallest(known []act, does bool) (best []act, bound int, enough bool, err error) {
 	bound, err = p.apart(nil)
-	for err == nil && bound < len(known) {
+	for err == nil && (bound < len(known) || !does && bound <= MaxPlanResponses) {
 		var set []act
 		if set, err = p.within(nil, map[remedy]bool{}, bound); set != nil {
-			return set, bound, nil
+			return set, bound, true, nil
 		}
 		if err == nil {
 			bound++
 		}
 	}
-	if errors.Is(err, errEnough) {
-		err = nil
+	if does {
+		bound = min(bound, len(known))
 	}
-	return known, min(bound, len(known)), err
+	return known, bound, does, err
 }
 
 // within finds a set that has these and at most so many acts more and is enough, by none of the forbidden remedies;
 // nil where there is none.
 func (p *planner) within(set []act, forbidden map[remedy]bool, more int) ([]act, error) {
-	if p.searches > planSearches {
-		return nil, errEnough
-	}
 	ways, err := p.open(set, 8)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 type store struct {
 	*memory
 	edgeCalls, nodeCalls int
+	edgesYielded         int
 	widest               int
 	views                map[graph.View]bool
 	asOf                 map[string]bool
@@ -31,7 +32,13 @@ func (s *store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter
 	s.views[v] = true
 	s.asOf[q.AsOf.String()] = true
 	s.widest = max(s.widest, len(q.Nodes))
-	return s.memory.Edges(ctx, v, q)
+	return func(yield func(graph.Edge, error) bool) {
+		for e, err := range s.memory.Edges(ctx, v, q) {
+			if s.edgesYielded++; !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
 func newStore(edges ...graph.Edge) *store {

@@ -177,36 +177,41 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// sameTo is the last step of the shortest chain of possiblySameAs from a point of the same hop and arrival to which
-// a hop led, or a source; of several the first by ids, from the end.
+// sameTo finds the ways over possiblySameAs to all that is the same as a point, at its hop and arrival: each the shortest
+// chain from one to which a hop led, or a source, of several the first by ids. It gives that to the point itself.
 func (r *routes) sameTo(p point) *way {
-	next := map[compact.Node]compact.Node{} // towards p
-	for queue := []compact.Node{p.node}; len(queue) > 0; queue = queue[1:] {
-		n := queue[0]
-		if o := (point{n, p.hop, p.at}); n != p.node && (r.isSource(o) || r.hopTo(o) != nil) {
-			for next[n] != p.node {
-				n = next[n]
-			}
-			return &way{point{n, p.hop, p.at}, r.sameArc(n, p.node)}
-		}
-		for _, far := range r.sameAs(n) {
-			l, ok := r.label(far, p.hop)
-			if _, seen := next[far]; ok && !seen && far != p.node && l.at == p.at {
-				next[far] = n
-				queue = append(queue, far)
+	all, within := []compact.Node{p.node}, map[compact.Node]bool{p.node: true}
+	for i := 0; i < len(all); i++ {
+		for _, far := range r.sameAs(all[i]) {
+			if l, ok := r.label(far, p.hop); ok && l.at == p.at && !within[far] {
+				within[far], all = true, append(all, far)
 			}
 		}
 	}
-	return nil
+	r.sort(all)
+	var queue []compact.Node
+	for _, n := range all {
+		o := point{n, p.hop, p.at}
+		if w := r.hopTo(o); w != nil || r.isSource(o) {
+			r.known[o], within[n] = w, false
+			queue = append(queue, n)
+		}
+	}
+	for ; len(queue) > 0; queue = queue[1:] {
+		near := point{queue[0], p.hop, p.at}
+		for _, a := range r.sameArcs(near.node) {
+			if n := a.Far(); within[n] {
+				r.known[point{n, p.hop, p.at}], within[n] = &way{near, a}, false
+				queue = append(queue, n)
+			}
+		}
+	}
+	return r.known[p]
 }
 
 // sameArc is possiblySameAs from one node to another, forward where there are both.
-func (r *routes) sameArc(from, to compact.Node) (arc compact.Arc) {
-	found := false
-	for _, a := range r.g.Arcs(from) {
-		if a.Kind() == graph.EdgePossiblySame && a.Far() == to && !r.cut.cuts(r.g, from, a) && (!found || !a.Backward()) {
-			arc, found = a, true
-		}
-	}
-	return arc
+func (s *search) sameArc(from, to compact.Node) compact.Arc {
+	arcs := s.sameArcs(from)
+	i := slices.IndexFunc(arcs, func(a compact.Arc) bool { return a.Far() == to })
+	return arcs[i]
 }
