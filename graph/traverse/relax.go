@@ -242,4 +242,3 @@ func (s *search) usableUntil(k graph.EdgeKind, last, ended compact.Instant) comp
 	}
 	return ended
 }
-
