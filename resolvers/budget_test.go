@@ -160,6 +160,7 @@ func TestListsInArgumentsAreCapped(t *testing.T) {
 	h := handler(newPhishing(t).store)
 	for _, field := range []string{
 		"incidents(first: 5) {nodes {entities(kinds: $k) {totalCount}}}", `blastRadius(incident: "1", targetKinds: $k) {score}`,
+		`attackPaths(incident: "1", reach: {targetKinds: $k}) {totalCount}`,
 		"incidents(first: 5) {nodes {...F}}} fragment F on Incident {blastRadius(targetKinds: $k) {score}",
 	} {
 		query := `query($k: [EntityKind!]) {` + field + `}`

@@ -12,6 +12,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/resolvers/internal/model"
 	"github.com/clew-security/clew/story"
 )
@@ -42,6 +43,12 @@ var sizes = map[string]int{
 	"BlastRadius.sources": model.MaxArgument,
 	"BlastRadius.hubs":    model.MaxHubs,
 
+	"Paths.routes":       traverse.MaxPaths,
+	"ChokePoints.points": traverse.MaxChokePoints,
+
+	"ContainmentPlan.responses": traverse.MaxPlanResponses,
+	"ContainmentPlan.remaining": model.MaxRemaining,
+
 	"SetAssetCriticalityPayload.entities": model.MaxArgument,
 }
 
@@ -50,12 +57,21 @@ var surcharges = map[string]int{
 	"setAssetCriticality": 1_000,  // reads and writes a hundred entities, durably
 	"attackStory":         1_000,  // reads all alerts of an incident
 	"blastRadius":         2_000,  // walks up to 250,000 relations
+	"attackPaths":         4_000,  // walks as a blast radius, and tells the ways
+	"containment":         5_000,  // asks for two blast radii
+	"graphDiff":           5_000,  // asks for two blast radii, one of which the store must answer
+	"paths":               20_000, // searches for each hop of each path
+	"chokePoints":         20_000, // searches up to 41 times
+	"containmentPlan":     60_000, // searches up to 2,000 times: once in an operation
 	"Incident.entities":   100,    // reads all alerts of an incident
 	"neighbors":           20,     // reads all relations of an entity
 	"totalCount":          10,     // counts up to 10,000
 	"__schema":            60_000, // once in an operation
 	"__type":              1_000,
 }
+
+// longLists are the arguments that may have more items than others, by name.
+var longLists = map[string]int{"actions": traverse.MaxResponses}
 
 // lookUp finds a field in a table by type and name, else by name; 0 where it is not there.
 func lookUp(table map[string]int, f *ast.Field) int {
@@ -144,7 +160,7 @@ func (c *costs) field(f *ast.Field, page int) int {
 		return own
 	}
 	first := 1
-	if f.Definition.Arguments.ForName("first") != nil {
+	if strings.HasSuffix(f.Definition.Type.Name(), "Connection") {
 		first = c.first(f)
 	}
 	size := 1
@@ -161,25 +177,26 @@ func (c *costs) lists(f *ast.Field) {
 	if len(f.Arguments) == 0 || f.Definition == nil {
 		return
 	}
-	for _, v := range f.ArgumentMap(c.variables) {
-		if n := longest(v); n > model.MaxArgument && c.err == nil {
-			c.err = fmt.Errorf("%w: a list of %d in an argument, at most %d are possible", graph.ErrInvalid, n, model.MaxArgument)
+	for name, v := range f.ArgumentMap(c.variables) {
+		most := cmp.Or(longLists[name], model.MaxArgument)
+		if n := longest(v, most); n > most && c.err == nil {
+			c.err = fmt.Errorf("%w: a list of %d in an argument, at most %d are possible", graph.ErrInvalid, n, most)
 		}
 	}
 }
 
-// longest is the length of the longest list in a value.
-func longest(v any) int {
+// longest is the length of the longest list in a value; in one of more than most items it looks no further.
+func longest(v any, most int) int {
 	n := 0
 	switch v := v.(type) {
 	case []any:
 		n = len(v)
-		for _, item := range v[:min(n, model.MaxArgument)] {
-			n = max(n, longest(item))
+		for _, item := range v[:min(n, most)] {
+			n = max(n, longest(item, most))
 		}
 	case map[string]any:
 		for _, item := range v {
-			n = max(n, longest(item))
+			n = max(n, longest(item, most))
 		}
 	}
 	return n

@@ -22,7 +22,8 @@ func TestMainQueriesAreAnsweredAsRecorded(t *testing.T) {
 	if err != nil || len(files) < 8 {
 		t.Fatalf("%d queries, %v", len(files), err)
 	}
-	variables := []any{"incident", "1", "redirected", "2", "alert", p.pcAlert.String(), "entity", p.ann.ID().String(), "named", p.named.ID().String()}
+	variables := []any{"incident", "1", "redirected", "2", "alert", p.pcAlert.String(), "entity", p.ann.ID().String(), "named", p.named.ID().String(),
+		"server", p.server.ID().String(), "mail", p.mail.ID().String()}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".graphql"), func(t *testing.T) {
 			query, err := os.ReadFile(file)

@@ -87,10 +87,67 @@ func (q query) AttackStory(ctx context.Context, incident string) ([]*model.Attac
 }
 
 // BlastRadius resolves Query.blastRadius.
-func (q query) BlastRadius(ctx context.Context, from []string, incident *string, maxHops *int32, at, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind) (*model.BlastRadius, error) {
+func (q query) BlastRadius(ctx context.Context, from []string, incident *string, maxHops *int32, at, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind, edgeKinds []graph.EdgeKind, timeless, everyEdge *bool) (*model.BlastRadius, error) {
 	start, err := model.ParseStart(from, incident)
 	if err != nil {
 		return nil, err
 	}
-	return q.session(ctx).BlastRadius(ctx, start, model.Reach{MaxHops: maxHops, At: at, AsOf: asOf, ThroughHubs: throughHubs, TargetKinds: targetKinds})
+	reach := model.ReachInput{
+		MaxHops: maxHops, At: at, AsOf: asOf, ThroughHubs: throughHubs, TargetKinds: targetKinds, EdgeKinds: edgeKinds, Timeless: timeless, EveryEdge: everyEdge,
+	}
+	return q.session(ctx).BlastRadius(ctx, start, &reach)
+}
+
+// Containment resolves Query.containment.
+func (q query) Containment(ctx context.Context, from []string, incident *string, actions []*model.ResponseActionInput, reach *model.ReachInput) (*model.Containment, error) {
+	start, err := model.ParseStart(from, incident)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).Containment(ctx, start, actions, reach)
+}
+
+// ContainmentPlan resolves Query.containmentPlan.
+func (q query) ContainmentPlan(ctx context.Context, from []string, incident *string, allowed []graph.ResponseAction, spared []string, criticality graph.Criticality, reach *model.ReachInput) (*model.ContainmentPlan, error) {
+	start, err := model.ParseStart(from, incident)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).ContainmentPlan(ctx, start, model.PlanArguments{Allowed: allowed, Spared: spared, Criticality: criticality}, reach)
+}
+
+// Paths resolves Query.paths.
+func (q query) Paths(ctx context.Context, from []string, incident *string, to string, first *int32, reach *model.ReachInput) (*model.Paths, error) {
+	start, err := model.ParseStart(from, incident)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).Paths(ctx, start, to, first, reach)
+}
+
+// AttackPaths resolves Query.attackPaths.
+func (q query) AttackPaths(ctx context.Context, from []string, incident *string, criticality graph.Criticality, first *int32, after *string, reach *model.ReachInput) (*model.AttackPathConnection, error) {
+	start, err := model.ParseStart(from, incident)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).AttackPaths(ctx, start, criticality, first, after, reach)
+}
+
+// ChokePoints resolves Query.chokePoints.
+func (q query) ChokePoints(ctx context.Context, from []string, incident *string, first *int32, reach *model.ReachInput) (*model.ChokePoints, error) {
+	start, err := model.ParseStart(from, incident)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).ChokePoints(ctx, start, first, reach)
+}
+
+// GraphDiff resolves Query.graphDiff.
+func (q query) GraphDiff(ctx context.Context, from []string, incident *string, earlier time.Time, later *time.Time, reach *model.ReachInput) (*model.GraphDiff, error) {
+	start, err := model.ParseStart(from, incident)
+	if err != nil {
+		return nil, err
+	}
+	return q.session(ctx).GraphDiff(ctx, start, earlier, later, reach)
 }

@@ -132,7 +132,11 @@ func TestEnumerationsHaveTheDomainsValues(t *testing.T) {
 	for _, v := range graph.CriticalitySources() {
 		sources = append(sources, string(v))
 	}
-	for name, want := range map[string][]string{"Criticality": grades, "CriticalitySource": sources, "EntityKind": kinds, "EdgeKind": append(edges, "unknownFutureValue"), "AlertSeverity": append(severities, "unknownFutureValue")} {
+	var actions []string
+	for _, v := range graph.ResponseActions() {
+		actions = append(actions, string(v))
+	}
+	for name, want := range map[string][]string{"ResponseAction": actions, "Criticality": grades, "CriticalitySource": sources, "EntityKind": kinds, "EdgeKind": append(edges, "unknownFutureValue"), "AlertSeverity": append(severities, "unknownFutureValue")} {
 		var got []string
 		for _, v := range s.Types[name].EnumValues {
 			got = append(got, v.Name)

@@ -57,7 +57,13 @@ type QueryResolver interface {
 	Entity(ctx context.Context, id string) (model.Entity, error)
 	Node(ctx context.Context, id string) (model.Node, error)
 	AttackStory(ctx context.Context, incident string) ([]*model.AttackStoryStep, error)
-	BlastRadius(ctx context.Context, from []string, incident *string, maxHops *int32, at *time.Time, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind) (*model.BlastRadius, error)
+	BlastRadius(ctx context.Context, from []string, incident *string, maxHops *int32, at *time.Time, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind, edgeKinds []graph.EdgeKind, timeless *bool, everyEdge *bool) (*model.BlastRadius, error)
+	Containment(ctx context.Context, from []string, incident *string, actions []*model.ResponseActionInput, reach *model.ReachInput) (*model.Containment, error)
+	ContainmentPlan(ctx context.Context, from []string, incident *string, allowed []graph.ResponseAction, spared []string, criticality graph.Criticality, reach *model.ReachInput) (*model.ContainmentPlan, error)
+	Paths(ctx context.Context, from []string, incident *string, to string, first *int32, reach *model.ReachInput) (*model.Paths, error)
+	AttackPaths(ctx context.Context, from []string, incident *string, criticality graph.Criticality, first *int32, after *string, reach *model.ReachInput) (*model.AttackPathConnection, error)
+	ChokePoints(ctx context.Context, from []string, incident *string, first *int32, reach *model.ReachInput) (*model.ChokePoints, error)
+	GraphDiff(ctx context.Context, from []string, incident *string, earlier time.Time, later *time.Time, reach *model.ReachInput) (*model.GraphDiff, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -86,6 +92,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AlertFilter", ec.unmarshalInputAlertFilter),
 			graphql.NewInputUnmarshaler("IncidentFilter", ec.unmarshalInputIncidentFilter),
+			graphql.NewInputUnmarshaler("ReachInput", ec.unmarshalInputReachInput),
+			graphql.NewInputUnmarshaler("ResponseActionInput", ec.unmarshalInputResponseActionInput),
 			graphql.NewInputUnmarshaler("SetAssetCriticalityInput", ec.unmarshalInputSetAssetCriticalityInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
 		)
@@ -618,6 +626,43 @@ enum BlastRadiusLimit {
   sources
 }
 
+"""
+What can be done against an attacker, by the name that Microsoft Defender has for it. What each takes from him, and
+what it leaves him, is told in docs/blast-radius.md.
+"""
+enum ResponseAction {
+  "A device: cut it off from the network, but for its sensor."
+  isolateDevice
+  "A device: have all others refuse connections with it."
+  containDevice
+  "A device: let only what Microsoft signed run."
+  restrictCodeExecution
+  "An account: disable it."
+  disableUser
+  "An account: have devices refuse its logons over the network."
+  containUser
+  "An account: make its password invalid."
+  forcePasswordReset
+  "An account: end its sessions in the cloud."
+  revokeAllSessions
+  "A file: stop what runs it and take it away."
+  stopAndQuarantineFile
+  "A file: let no device open it."
+  blockFile
+  "A message or cluster: delete it so that its reader could get it back."
+  softDelete
+  "A message or cluster: delete it for good."
+  hardDelete
+  "A message or cluster: put it where its reader cannot open it."
+  moveToQuarantine
+  "A URL: let no device open it."
+  blockUrl
+  "A domain: let no device open what is on it."
+  blockDomain
+  "An address: let no device connect to it."
+  blockIpAddress
+}
+
 "A span of time, open where a bound is left out."
 input TimeRange {
   "The first instant in it."
@@ -660,6 +705,40 @@ input AlertFilter {
   created: TimeRange
   "Last changed in this span, by lastUpdateDateTime."
   updated: TimeRange
+}
+
+"How far an attacker gets, since when and over what, for all questions but blastRadius, which has it as arguments."
+input ReachInput {
+  "How many hops at most, 1 to 6."
+  maxHops: Int = 3
+  "Since when the attacker holds the start; by default the incident's first activity, or since ever."
+  at: DateTime
+  "Answer as of this instant instead of now: what was first seen later is left out."
+  asOf: DateTime
+  "Walk through hubs too, entities that so many share that sharing them says little."
+  throughHubs: Boolean = false
+  """
+  What counts as a target; by default the assets: devices, identities, mailboxes, applications, service
+  principals, cloud resources and containers.
+  """
+  targetKinds: [EntityKind!]
+  "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+  edgeKinds: [EdgeKind!]
+  "Ignore when relations were seen and could be used: what is connected at any time."
+  timeless: Boolean = false
+  """
+  Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+  gets along there.
+  """
+  everyEdge: Boolean = false
+}
+
+"One response: an action on an entity."
+input ResponseActionInput {
+  "What is done; not every action can be done to every kind of entity."
+  action: ResponseAction!
+  "The entity it is done to."
+  entityId: ID!
 }
 
 "All questions."
@@ -723,7 +802,112 @@ type Query {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds the start: what he could reach before them and after.
+  Exactly one of from and incident must be given.
+  """
+  containment(
+    "What the attacker holds, 1 to 100 entities."
+    from: [ID!]
+    "Start from this incident instead: from what its evidence says the attacker may hold."
+    incident: ID
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds the start off from all critical targets. What is
+  critical is not acted on. Exactly one of from and incident must be given.
+  """
+  containmentPlan(
+    "What the attacker holds, 1 to 100 entities."
+    from: [ID!]
+    "Start from this incident instead: from what its evidence says the attacker may hold."
+    incident: ID
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  """
+  The shortest ways to one entity for an attacker who holds the start. Exactly one of from and incident must be
+  given.
+  """
+  paths(
+    "What the attacker holds, 1 to 100 entities."
+    from: [ID!]
+    "Start from this incident instead: from what its evidence says the attacker may hold."
+    incident: ID
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds the start could reach, by hops, arrival and id, and how. Exactly
+  one of from and incident must be given.
+  """
+  attackPaths(
+    "What the attacker holds, 1 to 100 entities."
+    from: [ID!]
+    "Start from this incident instead: from what its evidence says the attacker may hold."
+    incident: ID
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds the start must pass: without it he would reach fewer targets. Exactly one of from and
+  incident must be given.
+  """
+  chokePoints(
+    "What the attacker holds, 1 to 100 entities."
+    from: [ID!]
+    "Start from this incident instead: from what its evidence says the attacker may hold."
+    incident: ID
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds the start could reach has changed between two instants. Exactly one of from and
+  incident must be given.
+  """
+  graphDiff(
+    "What the attacker holds, 1 to 100 entities."
+    from: [ID!]
+    "Start from this incident instead: from what its evidence says the attacker may hold."
+    incident: ID
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
 }
 
 "What can be changed. Each field is done whole or not at all, one after the other."
@@ -912,6 +1096,30 @@ type BlastRadiusTargetEdge {
   node: BlastRadiusTarget!
 }
 
+"A page of attack paths, nearest target first."
+type AttackPathConnection {
+  "The page, each item with its cursor."
+  edges: [AttackPathEdge!]!
+  "The page without cursors."
+  nodes: [AttackPath!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many there are in the whole list, counted up to 10000."
+  totalCount: Int!
+  "Whether there are more than totalCount says."
+  totalCountCapped: Boolean!
+  "Whether this is all there is."
+  completeness: Completeness!
+}
+
+"One item of an AttackPathConnection."
+type AttackPathEdge {
+  "Where this item stands in the list; opaque, good for this list and caller only."
+  cursor: String!
+  "The item."
+  node: AttackPath!
+}
+
 "An incident: alerts that belong together, decided by correlation with reasons, and what people say of it."
 type Incident implements Node {
   "The incident's decimal number, the same for ever."
@@ -993,7 +1201,88 @@ type Incident implements Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds what its evidence says: what he could reach before them and
+  after. Worked out for each incident by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds what its evidence says off from all critical targets.
+  What is critical is not acted on. Worked out for each incident by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  """
+  The shortest ways to one entity for an attacker who holds what its evidence says. Worked out for each incident
+  by itself.
+  """
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds what its evidence says could reach, by hops, arrival and id, and
+  how. Worked out for each incident by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds what its evidence says must pass: without it he would reach fewer targets. Worked out
+  for each incident by itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds what its evidence says could reach has changed between two instants. Worked out
+  for each incident by itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
 }
 
 "Why two alerts are one incident."
@@ -2422,7 +2711,85 @@ interface Entity implements Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
 }
 
 "Why an entity is as critical as it is."
@@ -2505,7 +2872,85 @@ type Device implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id in Defender for Endpoint."
   mdeDeviceId: String
   "Its id in Microsoft Entra."
@@ -2596,7 +3041,85 @@ type Identity implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its object id in Microsoft Entra."
   azureAdUserId: String
   "Its security identifier."
@@ -2671,7 +3194,85 @@ type Mailbox implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its primary address."
   primaryAddress: String
   "Its owner's user principal name."
@@ -2742,7 +3343,85 @@ type MailMessage implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id in Exchange, the same for all copies."
   networkMessageId: String
   "Its Message-ID."
@@ -2825,7 +3504,85 @@ type MailCluster implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "What they have in common, by name."
   clusterBy: String
   "What they have in common, by value."
@@ -2900,7 +3657,85 @@ type File implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "SHA-256 of its content, hexadecimal."
   sha256: String
   "SHA-1 of its content, hexadecimal."
@@ -2983,7 +3818,85 @@ type Process implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its number on the device."
   processId: Long
   "Its command line."
@@ -3056,7 +3969,85 @@ type IpAddress implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "The address, where it is public."
   ipAddress: String
   "The address, where it is private, shared or link-local."
@@ -3129,7 +4120,85 @@ type Url implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "The URL."
   url: String
 }
@@ -3198,7 +4267,85 @@ type Domain implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "The name."
   domainName: String
 }
@@ -3267,7 +4414,85 @@ type RegistryKey implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "The hive."
   registryHive: String
   "The key."
@@ -3338,7 +4563,85 @@ type RegistryValue implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "The hive."
   registryHive: String
   "The key."
@@ -3415,7 +4718,85 @@ type SecurityGroup implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id in Microsoft Entra."
   securityGroupId: String
   "Its object GUID in Active Directory."
@@ -3490,7 +4871,85 @@ type CloudApplication implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its number in Defender for Cloud Apps."
   appId: String
   "The number of the instance."
@@ -3563,7 +5022,85 @@ type OauthApplication implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its application id."
   appId: String
   "Its object id."
@@ -3636,7 +5173,85 @@ type ServicePrincipal implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its object id."
   servicePrincipalObjectId: String
   "The application's id."
@@ -3711,7 +5326,85 @@ type CloudResource implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id."
   resourceId: String
   "Its name."
@@ -3784,7 +5477,85 @@ type Software implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id."
   softwareId: String
   "Its name."
@@ -3859,7 +5630,85 @@ type Vulnerability implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its CVE id."
   cveId: String
 }
@@ -3928,7 +5777,85 @@ type Indicator implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its STIX id."
   stixId: String
   "Its STIX pattern."
@@ -3999,7 +5926,85 @@ type LogonSession implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id on the device."
   sessionId: String
   "When it began."
@@ -4072,7 +6077,85 @@ type CloudSession implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id."
   sessionId: String
   "The user agent."
@@ -4149,7 +6232,85 @@ type Campaign implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its STIX id."
   stixId: String
   "Its name."
@@ -4220,7 +6381,85 @@ type ThreatActor implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its STIX id."
   stixId: String
   "Its name."
@@ -4291,7 +6530,85 @@ type Malware implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its STIX id."
   stixId: String
   "Its name."
@@ -4364,7 +6681,85 @@ type Technique implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its ATT&CK id."
   techniqueId: String
   "Its name."
@@ -4435,7 +6830,85 @@ type Container implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id."
   containerId: String
   "Its name."
@@ -4506,7 +6979,85 @@ type OtherEntity implements Entity & Node {
     principals, cloud resources and containers.
     """
     targetKinds: [EntityKind!]
+    "Only over these relations; by default all that an attacker can use. Over possiblySameAs in any case."
+    edgeKinds: [EdgeKind!]
+    "Ignore when relations were seen and could be used: what is connected at any time."
+    timeless: Boolean = false
+    """
+    Walk over every relation both ways, and through hubs: what is connected in any way, whether or not an attacker
+    gets along there.
+    """
+    everyEdge: Boolean = false
   ): BlastRadius!
+  """
+  What responses would take from an attacker who holds it: what he could reach before them and after. Worked out
+  for each entity by itself.
+  """
+  containment(
+    "What is done, 1 to 1000 responses."
+    actions: [ResponseActionInput!]!
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Containment!
+  """
+  The fewest responses that would cut an attacker who holds it off from all critical targets. What is critical is
+  not acted on. Worked out for each entity by itself.
+  """
+  containmentPlan(
+    "The actions that may be taken; by default all."
+    allowed: [ResponseAction!]
+    "Entities that must not be acted on either, at most 100."
+    spared: [ID!]
+    "How critical what is to be cut off is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ContainmentPlan!
+  "The shortest ways to one entity for an attacker who holds it. Worked out for each entity by itself."
+  paths(
+    "The entity that they lead to."
+    to: ID!
+    "How many at most, 1 to 10."
+    first: Int = 3
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): Paths!
+  """
+  The critical targets that an attacker who holds it could reach, by hops, arrival and id, and how. Worked out for
+  each entity by itself.
+  """
+  attackPaths(
+    "How critical a target is at least; unknown is not possible."
+    criticality: Criticality! = high
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): AttackPathConnection!
+  """
+  What an attacker who holds it must pass: without it he would reach fewer targets. Worked out for each entity by
+  itself.
+  """
+  chokePoints(
+    "How many at most, 1 to 20."
+    first: Int = 10
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): ChokePoints!
+  """
+  How what an attacker who holds it could reach has changed between two instants. Worked out for each entity by
+  itself.
+  """
+  graphDiff(
+    "The earlier instant. The asOf of reach must not be given."
+    earlier: DateTime!
+    "The later instant; by default now."
+    later: DateTime
+    "How far the attacker gets, since when and over what; by default as in blastRadius."
+    reach: ReachInput
+  ): GraphDiff!
   "Its id."
   otherId: String
 }
@@ -4721,6 +7272,134 @@ type Completeness {
   "How many relations were read."
   visitedEdges: Int!
 }
+
+"What responses take from an attacker."
+type Containment {
+  "What he could reach without them."
+  before: BlastRadius!
+  "What he could reach once they have been carried out."
+  after: BlastRadius!
+  """
+  How many targets the responses cut off, what is the same thing counted once and only where none of it is reached any
+  more. Where after is not complete, he may reach some of them nevertheless.
+  """
+  cutOff: Int!
+  "The sum of their weights."
+  cutOffWeight: Int!
+  "The targets that are cut off, each with the way that led there before; by hops, arrival and id."
+  targets(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): BlastRadiusTargetConnection!
+}
+
+"Responses that cut an attacker off from what is critical."
+type ContainmentPlan {
+  "What is to be done, in order of entity and action; with all of it none of the targets is reached but the remaining."
+  responses: [ContainmentPlanResponse!]!
+  "How many targets there are to cut off; what is the same thing is counted each."
+  targetCount: Int!
+  "Targets that no allowed response cuts off, by hops, arrival and id, at most 100."
+  remaining: [ContainmentPlanTarget!]!
+  "How many of these there are."
+  remainingCount: Int!
+  "No plan of fewer responses does the same."
+  lowerBound: Int!
+  "Whether this plan is proven to be a smallest one."
+  exact: Boolean!
+  "Whether all targets that there are were found before planning."
+  completeness: Completeness!
+}
+
+"One response of a plan."
+type ContainmentPlanResponse {
+  "What is to be done."
+  action: ResponseAction!
+  "The entity it is to be done to."
+  entity: Entity!
+}
+
+"A target that a plan leaves."
+type ContainmentPlanTarget {
+  "The target."
+  entity: Entity!
+  "The least number of hops that still lead there."
+  hop: Int!
+  "When the attacker can be there in so many hops; null for since ever."
+  arrival: DateTime
+  "How much its loss would hurt."
+  criticality: Criticality!
+  "What it adds to a weighted score."
+  weight: Int!
+}
+
+"The shortest ways to one entity."
+type Paths {
+  "The ways, by hops, arrival and ids; none visits anything twice. None where the entity is what he starts from."
+  routes: [BlastRadiusRoute!]!
+  "Whether there are no shorter ones."
+  completeness: Completeness!
+}
+
+"A critical target and how an attacker gets there."
+type AttackPath {
+  "The target."
+  entity: Entity!
+  "How much its loss would hurt."
+  criticality: Criticality!
+  "What it adds to a weighted score."
+  weight: Int!
+  "The target that this one is counted as because both are taken for the same thing; null where it counts itself."
+  countedAs: ID
+  "The way of the least hops."
+  nearest: BlastRadiusRoute!
+  "The way that arrives first; often the nearest."
+  earliest: BlastRadiusRoute!
+}
+
+"What an attacker must pass."
+type ChokePoints {
+  "The choke points; the one without which he loses most comes first."
+  points: [ChokePoint!]!
+  "Whether all that he could reach was looked at."
+  completeness: Completeness!
+}
+
+"An entity without which an attacker would reach fewer targets."
+type ChokePoint {
+  "The entity."
+  entity: Entity!
+  "How many targets besides it would not be reached, what is the same thing counted once."
+  lost: Int!
+  "The sum of their weights."
+  lostWeight: Int!
+  "Whether exactly so many are lost; where a limit was met, it is at most so many."
+  complete: Boolean!
+}
+
+"How what an attacker could reach has changed."
+type GraphDiff {
+  "What he could reach at the earlier instant."
+  earlier: BlastRadius!
+  "What he could reach at the later instant."
+  later: BlastRadius!
+  "Targets that are reached later and were not earlier, by hops, arrival and id."
+  added(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): BlastRadiusTargetConnection!
+  "Targets that were reached earlier and are not later, by hops, arrival and id."
+  removed(
+    "How many at most, 1 to 500."
+    first: Int = 50
+    "Continue behind this cursor of the same list."
+    after: String
+  ): BlastRadiusTargetConnection!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -4891,6 +7570,52 @@ func (ec *executionContext) childFields_AlertEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type AlertEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_AttackPath(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entity":
+		return ec.fieldContext_AttackPath_entity(ctx, field)
+	case "criticality":
+		return ec.fieldContext_AttackPath_criticality(ctx, field)
+	case "weight":
+		return ec.fieldContext_AttackPath_weight(ctx, field)
+	case "countedAs":
+		return ec.fieldContext_AttackPath_countedAs(ctx, field)
+	case "nearest":
+		return ec.fieldContext_AttackPath_nearest(ctx, field)
+	case "earliest":
+		return ec.fieldContext_AttackPath_earliest(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AttackPath", field.Name)
+}
+
+func (ec *executionContext) childFields_AttackPathConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AttackPathConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AttackPathConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AttackPathConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AttackPathConnection_totalCount(ctx, field)
+	case "totalCountCapped":
+		return ec.fieldContext_AttackPathConnection_totalCountCapped(ctx, field)
+	case "completeness":
+		return ec.fieldContext_AttackPathConnection_completeness(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AttackPathConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AttackPathEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AttackPathEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AttackPathEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AttackPathEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_AttackStory(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "steps":
@@ -5053,6 +7778,30 @@ func (ec *executionContext) childFields_BlastRadiusTargetEdge(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type BlastRadiusTargetEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ChokePoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entity":
+		return ec.fieldContext_ChokePoint_entity(ctx, field)
+	case "lost":
+		return ec.fieldContext_ChokePoint_lost(ctx, field)
+	case "lostWeight":
+		return ec.fieldContext_ChokePoint_lostWeight(ctx, field)
+	case "complete":
+		return ec.fieldContext_ChokePoint_complete(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChokePoint", field.Name)
+}
+
+func (ec *executionContext) childFields_ChokePoints(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "points":
+		return ec.fieldContext_ChokePoints_points(ctx, field)
+	case "completeness":
+		return ec.fieldContext_ChokePoints_completeness(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChokePoints", field.Name)
+}
+
 func (ec *executionContext) childFields_Completeness(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "complete":
@@ -5065,6 +7814,68 @@ func (ec *executionContext) childFields_Completeness(ctx context.Context, field 
 		return ec.fieldContext_Completeness_visitedEdges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Completeness", field.Name)
+}
+
+func (ec *executionContext) childFields_Containment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "before":
+		return ec.fieldContext_Containment_before(ctx, field)
+	case "after":
+		return ec.fieldContext_Containment_after(ctx, field)
+	case "cutOff":
+		return ec.fieldContext_Containment_cutOff(ctx, field)
+	case "cutOffWeight":
+		return ec.fieldContext_Containment_cutOffWeight(ctx, field)
+	case "targets":
+		return ec.fieldContext_Containment_targets(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Containment", field.Name)
+}
+
+func (ec *executionContext) childFields_ContainmentPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "responses":
+		return ec.fieldContext_ContainmentPlan_responses(ctx, field)
+	case "targetCount":
+		return ec.fieldContext_ContainmentPlan_targetCount(ctx, field)
+	case "remaining":
+		return ec.fieldContext_ContainmentPlan_remaining(ctx, field)
+	case "remainingCount":
+		return ec.fieldContext_ContainmentPlan_remainingCount(ctx, field)
+	case "lowerBound":
+		return ec.fieldContext_ContainmentPlan_lowerBound(ctx, field)
+	case "exact":
+		return ec.fieldContext_ContainmentPlan_exact(ctx, field)
+	case "completeness":
+		return ec.fieldContext_ContainmentPlan_completeness(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContainmentPlan", field.Name)
+}
+
+func (ec *executionContext) childFields_ContainmentPlanResponse(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return ec.fieldContext_ContainmentPlanResponse_action(ctx, field)
+	case "entity":
+		return ec.fieldContext_ContainmentPlanResponse_entity(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContainmentPlanResponse", field.Name)
+}
+
+func (ec *executionContext) childFields_ContainmentPlanTarget(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entity":
+		return ec.fieldContext_ContainmentPlanTarget_entity(ctx, field)
+	case "hop":
+		return ec.fieldContext_ContainmentPlanTarget_hop(ctx, field)
+	case "arrival":
+		return ec.fieldContext_ContainmentPlanTarget_arrival(ctx, field)
+	case "criticality":
+		return ec.fieldContext_ContainmentPlanTarget_criticality(ctx, field)
+	case "weight":
+		return ec.fieldContext_ContainmentPlanTarget_weight(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContainmentPlanTarget", field.Name)
 }
 
 func (ec *executionContext) childFields_CriticalityReason(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5287,6 +8098,20 @@ func (ec *executionContext) childFields_GeoLocation(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type GeoLocation", field.Name)
 }
 
+func (ec *executionContext) childFields_GraphDiff(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "earlier":
+		return ec.fieldContext_GraphDiff_earlier(ctx, field)
+	case "later":
+		return ec.fieldContext_GraphDiff_later(ctx, field)
+	case "added":
+		return ec.fieldContext_GraphDiff_added(ctx, field)
+	case "removed":
+		return ec.fieldContext_GraphDiff_removed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GraphDiff", field.Name)
+}
+
 func (ec *executionContext) childFields_Incident(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5331,6 +8156,18 @@ func (ec *executionContext) childFields_Incident(ctx context.Context, field grap
 		return ec.fieldContext_Incident_attackStory(ctx, field)
 	case "blastRadius":
 		return ec.fieldContext_Incident_blastRadius(ctx, field)
+	case "containment":
+		return ec.fieldContext_Incident_containment(ctx, field)
+	case "containmentPlan":
+		return ec.fieldContext_Incident_containmentPlan(ctx, field)
+	case "paths":
+		return ec.fieldContext_Incident_paths(ctx, field)
+	case "attackPaths":
+		return ec.fieldContext_Incident_attackPaths(ctx, field)
+	case "chokePoints":
+		return ec.fieldContext_Incident_chokePoints(ctx, field)
+	case "graphDiff":
+		return ec.fieldContext_Incident_graphDiff(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Incident", field.Name)
 }
@@ -5499,6 +8336,16 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_Paths(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "routes":
+		return ec.fieldContext_Paths_routes(ctx, field)
+	case "completeness":
+		return ec.fieldContext_Paths_completeness(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Paths", field.Name)
 }
 
 func (ec *executionContext) childFields_ProcessEvidence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5877,6 +8724,44 @@ func (ec *executionContext) field_Campaign_alerts_args(ctx context.Context, rawA
 	return args, nil
 }
 
+func (ec *executionContext) field_Campaign_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Campaign_blastRadius_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5920,6 +8805,142 @@ func (ec *executionContext) field_Campaign_blastRadius_args(ctx context.Context,
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -5969,6 +8990,36 @@ func (ec *executionContext) field_Campaign_neighbors_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Campaign_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_CloudApplication_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5988,6 +9039,44 @@ func (ec *executionContext) field_CloudApplication_alerts_args(ctx context.Conte
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudApplication_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6034,6 +9123,142 @@ func (ec *executionContext) field_CloudApplication_blastRadius_args(ctx context.
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudApplication_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudApplication_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudApplication_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudApplication_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -6083,6 +9308,36 @@ func (ec *executionContext) field_CloudApplication_neighbors_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_CloudApplication_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_CloudResource_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6102,6 +9357,44 @@ func (ec *executionContext) field_CloudResource_alerts_args(ctx context.Context,
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudResource_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6148,6 +9441,142 @@ func (ec *executionContext) field_CloudResource_blastRadius_args(ctx context.Con
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudResource_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudResource_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudResource_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudResource_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -6197,6 +9626,36 @@ func (ec *executionContext) field_CloudResource_neighbors_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_CloudResource_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_CloudSession_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6216,6 +9675,44 @@ func (ec *executionContext) field_CloudSession_alerts_args(ctx context.Context, 
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudSession_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6262,6 +9759,142 @@ func (ec *executionContext) field_CloudSession_blastRadius_args(ctx context.Cont
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudSession_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudSession_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudSession_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_CloudSession_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -6311,6 +9944,36 @@ func (ec *executionContext) field_CloudSession_neighbors_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_CloudSession_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Container_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6330,6 +9993,44 @@ func (ec *executionContext) field_Container_alerts_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Container_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6376,6 +10077,142 @@ func (ec *executionContext) field_Container_blastRadius_args(ctx context.Context
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Container_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Container_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Container_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Container_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -6425,6 +10262,58 @@ func (ec *executionContext) field_Container_neighbors_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Container_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Containment_targets_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Device_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6444,6 +10333,44 @@ func (ec *executionContext) field_Device_alerts_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Device_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6490,6 +10417,142 @@ func (ec *executionContext) field_Device_blastRadius_args(ctx context.Context, r
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Device_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Device_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Device_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Device_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -6539,6 +10602,36 @@ func (ec *executionContext) field_Device_neighbors_args(ctx context.Context, raw
 	return args, nil
 }
 
+func (ec *executionContext) field_Device_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Domain_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6558,6 +10651,44 @@ func (ec *executionContext) field_Domain_alerts_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Domain_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6604,6 +10735,142 @@ func (ec *executionContext) field_Domain_blastRadius_args(ctx context.Context, r
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Domain_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Domain_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Domain_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Domain_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -6653,6 +10920,36 @@ func (ec *executionContext) field_Domain_neighbors_args(ctx context.Context, raw
 	return args, nil
 }
 
+func (ec *executionContext) field_Domain_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_File_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6672,6 +10969,44 @@ func (ec *executionContext) field_File_alerts_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_File_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6718,6 +11053,142 @@ func (ec *executionContext) field_File_blastRadius_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_File_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_File_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_File_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_File_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -6767,6 +11238,80 @@ func (ec *executionContext) field_File_neighbors_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_File_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_GraphDiff_added_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_GraphDiff_removed_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Identity_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6786,6 +11331,44 @@ func (ec *executionContext) field_Identity_alerts_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Identity_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6832,6 +11415,142 @@ func (ec *executionContext) field_Identity_blastRadius_args(ctx context.Context,
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Identity_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Identity_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Identity_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Identity_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -6881,6 +11600,36 @@ func (ec *executionContext) field_Identity_neighbors_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Identity_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Incident_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6900,6 +11649,44 @@ func (ec *executionContext) field_Incident_alerts_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Incident_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -6946,6 +11733,112 @@ func (ec *executionContext) field_Incident_blastRadius_args(ctx context.Context,
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Incident_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Incident_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Incident_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
 	return args, nil
 }
 
@@ -6979,6 +11872,36 @@ func (ec *executionContext) field_Incident_entities_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Incident_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Incident_links_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7001,6 +11924,36 @@ func (ec *executionContext) field_Incident_links_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_Incident_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Indicator_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7020,6 +11973,44 @@ func (ec *executionContext) field_Indicator_alerts_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Indicator_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7066,6 +12057,142 @@ func (ec *executionContext) field_Indicator_blastRadius_args(ctx context.Context
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Indicator_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Indicator_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Indicator_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Indicator_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -7115,6 +12242,36 @@ func (ec *executionContext) field_Indicator_neighbors_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Indicator_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_IpAddress_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7134,6 +12291,44 @@ func (ec *executionContext) field_IpAddress_alerts_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_IpAddress_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7180,6 +12375,142 @@ func (ec *executionContext) field_IpAddress_blastRadius_args(ctx context.Context
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_IpAddress_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_IpAddress_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_IpAddress_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_IpAddress_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -7229,6 +12560,36 @@ func (ec *executionContext) field_IpAddress_neighbors_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_IpAddress_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_LogonSession_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7248,6 +12609,44 @@ func (ec *executionContext) field_LogonSession_alerts_args(ctx context.Context, 
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_LogonSession_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7294,6 +12693,142 @@ func (ec *executionContext) field_LogonSession_blastRadius_args(ctx context.Cont
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_LogonSession_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_LogonSession_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_LogonSession_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_LogonSession_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -7343,6 +12878,36 @@ func (ec *executionContext) field_LogonSession_neighbors_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_LogonSession_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_MailCluster_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7362,6 +12927,44 @@ func (ec *executionContext) field_MailCluster_alerts_args(ctx context.Context, r
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_MailCluster_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7408,6 +13011,142 @@ func (ec *executionContext) field_MailCluster_blastRadius_args(ctx context.Conte
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_MailCluster_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_MailCluster_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_MailCluster_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_MailCluster_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -7457,6 +13196,36 @@ func (ec *executionContext) field_MailCluster_neighbors_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_MailCluster_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_MailMessage_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7476,6 +13245,44 @@ func (ec *executionContext) field_MailMessage_alerts_args(ctx context.Context, r
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_MailMessage_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7522,6 +13329,142 @@ func (ec *executionContext) field_MailMessage_blastRadius_args(ctx context.Conte
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_MailMessage_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_MailMessage_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_MailMessage_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_MailMessage_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -7571,6 +13514,36 @@ func (ec *executionContext) field_MailMessage_neighbors_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_MailMessage_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Mailbox_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7590,6 +13563,44 @@ func (ec *executionContext) field_Mailbox_alerts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Mailbox_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7636,6 +13647,142 @@ func (ec *executionContext) field_Mailbox_blastRadius_args(ctx context.Context, 
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Mailbox_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Mailbox_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Mailbox_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Mailbox_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -7685,6 +13832,36 @@ func (ec *executionContext) field_Mailbox_neighbors_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Mailbox_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Malware_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7704,6 +13881,44 @@ func (ec *executionContext) field_Malware_alerts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Malware_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7750,6 +13965,142 @@ func (ec *executionContext) field_Malware_blastRadius_args(ctx context.Context, 
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Malware_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Malware_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Malware_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Malware_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -7799,6 +14150,36 @@ func (ec *executionContext) field_Malware_neighbors_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Malware_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_setAssetCriticality_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7832,6 +14213,44 @@ func (ec *executionContext) field_OauthApplication_alerts_args(ctx context.Conte
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_OauthApplication_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7878,6 +14297,142 @@ func (ec *executionContext) field_OauthApplication_blastRadius_args(ctx context.
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_OauthApplication_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_OauthApplication_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_OauthApplication_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_OauthApplication_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -7927,6 +14482,36 @@ func (ec *executionContext) field_OauthApplication_neighbors_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_OauthApplication_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_OtherEntity_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7946,6 +14531,44 @@ func (ec *executionContext) field_OtherEntity_alerts_args(ctx context.Context, r
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_OtherEntity_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -7992,6 +14615,142 @@ func (ec *executionContext) field_OtherEntity_blastRadius_args(ctx context.Conte
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_OtherEntity_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_OtherEntity_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_OtherEntity_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_OtherEntity_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -8041,6 +14800,36 @@ func (ec *executionContext) field_OtherEntity_neighbors_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_OtherEntity_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Process_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8060,6 +14849,44 @@ func (ec *executionContext) field_Process_alerts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Process_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -8106,6 +14933,142 @@ func (ec *executionContext) field_Process_blastRadius_args(ctx context.Context, 
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Process_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Process_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Process_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Process_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -8152,6 +15115,36 @@ func (ec *executionContext) field_Process_neighbors_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["after"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Process_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -8218,6 +15211,60 @@ func (ec *executionContext) field_Query_alerts_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["orderBy"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "incident",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["incident"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg5
 	return args, nil
 }
 
@@ -8294,6 +15341,160 @@ func (ec *executionContext) field_Query_blastRadius_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["targetKinds"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg9
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "incident",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["incident"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "incident",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["incident"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "incident",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["incident"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -8308,6 +15509,52 @@ func (ec *executionContext) field_Query_entity_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "incident",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["incident"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg4
 	return args, nil
 }
 
@@ -8377,6 +15624,52 @@ func (ec *executionContext) field_Query_node_args(ctx context.Context, rawArgs m
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "incident",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["incident"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg4
+	return args, nil
+}
+
 func (ec *executionContext) field_RegistryKey_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8396,6 +15689,44 @@ func (ec *executionContext) field_RegistryKey_alerts_args(ctx context.Context, r
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryKey_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -8442,6 +15773,142 @@ func (ec *executionContext) field_RegistryKey_blastRadius_args(ctx context.Conte
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryKey_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryKey_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryKey_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryKey_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -8491,6 +15958,36 @@ func (ec *executionContext) field_RegistryKey_neighbors_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_RegistryKey_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_RegistryValue_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8510,6 +16007,44 @@ func (ec *executionContext) field_RegistryValue_alerts_args(ctx context.Context,
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryValue_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -8556,6 +16091,142 @@ func (ec *executionContext) field_RegistryValue_blastRadius_args(ctx context.Con
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryValue_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryValue_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryValue_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_RegistryValue_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -8605,6 +16276,36 @@ func (ec *executionContext) field_RegistryValue_neighbors_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_RegistryValue_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_SecurityGroup_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8624,6 +16325,44 @@ func (ec *executionContext) field_SecurityGroup_alerts_args(ctx context.Context,
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_SecurityGroup_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -8670,6 +16409,142 @@ func (ec *executionContext) field_SecurityGroup_blastRadius_args(ctx context.Con
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_SecurityGroup_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_SecurityGroup_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_SecurityGroup_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_SecurityGroup_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -8719,6 +16594,36 @@ func (ec *executionContext) field_SecurityGroup_neighbors_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_SecurityGroup_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_ServicePrincipal_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8738,6 +16643,44 @@ func (ec *executionContext) field_ServicePrincipal_alerts_args(ctx context.Conte
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ServicePrincipal_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -8784,6 +16727,142 @@ func (ec *executionContext) field_ServicePrincipal_blastRadius_args(ctx context.
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_ServicePrincipal_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ServicePrincipal_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_ServicePrincipal_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ServicePrincipal_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -8833,6 +16912,36 @@ func (ec *executionContext) field_ServicePrincipal_neighbors_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_ServicePrincipal_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Software_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8852,6 +16961,44 @@ func (ec *executionContext) field_Software_alerts_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Software_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -8898,6 +17045,142 @@ func (ec *executionContext) field_Software_blastRadius_args(ctx context.Context,
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Software_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Software_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Software_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Software_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -8947,6 +17230,36 @@ func (ec *executionContext) field_Software_neighbors_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Software_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Technique_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8966,6 +17279,44 @@ func (ec *executionContext) field_Technique_alerts_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Technique_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -9012,6 +17363,142 @@ func (ec *executionContext) field_Technique_blastRadius_args(ctx context.Context
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Technique_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Technique_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Technique_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Technique_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -9061,6 +17548,36 @@ func (ec *executionContext) field_Technique_neighbors_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Technique_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_ThreatActor_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -9080,6 +17597,44 @@ func (ec *executionContext) field_ThreatActor_alerts_args(ctx context.Context, r
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ThreatActor_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -9126,6 +17681,142 @@ func (ec *executionContext) field_ThreatActor_blastRadius_args(ctx context.Conte
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_ThreatActor_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ThreatActor_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_ThreatActor_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ThreatActor_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -9175,6 +17866,36 @@ func (ec *executionContext) field_ThreatActor_neighbors_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_ThreatActor_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Url_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -9194,6 +17915,44 @@ func (ec *executionContext) field_Url_alerts_args(ctx context.Context, rawArgs m
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Url_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -9240,6 +17999,142 @@ func (ec *executionContext) field_Url_blastRadius_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Url_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Url_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Url_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Url_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -9289,6 +18184,36 @@ func (ec *executionContext) field_Url_neighbors_args(ctx context.Context, rawArg
 	return args, nil
 }
 
+func (ec *executionContext) field_Url_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Vulnerability_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -9308,6 +18233,44 @@ func (ec *executionContext) field_Vulnerability_alerts_args(ctx context.Context,
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Vulnerability_attackPaths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
 	return args, nil
 }
 
@@ -9354,6 +18317,142 @@ func (ec *executionContext) field_Vulnerability_blastRadius_args(ctx context.Con
 		return nil, err
 	}
 	args["targetKinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "edgeKinds",
+		func(ctx context.Context, v any) ([]graph.EdgeKind, error) {
+			return ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["edgeKinds"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "timeless",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeless"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "everyEdge",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everyEdge"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Vulnerability_chokePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Vulnerability_containmentPlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "allowed",
+		func(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+			return ec.unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["allowed"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "spared",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["spared"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "criticality",
+		func(ctx context.Context, v any) (graph.Criticality, error) {
+			return ec.unmarshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["criticality"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Vulnerability_containment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "actions",
+		func(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+			return ec.unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["actions"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Vulnerability_graphDiff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "earlier",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["earlier"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "later",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["later"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -9400,6 +18499,36 @@ func (ec *executionContext) field_Vulnerability_neighbors_args(ctx context.Conte
 		return nil, err
 	}
 	args["after"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Vulnerability_paths_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reach",
+		func(ctx context.Context, v any) (*model.ReachInput, error) {
+			return ec.unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reach"] = arg2
 	return args, nil
 }
 
@@ -12096,6 +21225,400 @@ func (ec *executionContext) fieldContext_AnalyzedMessageEvidence_urn(_ context.C
 	return graphql.NewScalarFieldContext("AnalyzedMessageEvidence", field, false, false, "String")
 }
 
+func (ec *executionContext) _AttackPath_entity(ctx context.Context, field graphql.CollectedField, obj *model.AttackPath) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPath_entity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Entity) graphql.Marshaler {
+			return ec.marshalNEntity2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐEntity(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPath_entity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AttackPath",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AttackPath_criticality(ctx context.Context, field graphql.CollectedField, obj *model.AttackPath) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPath_criticality(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Criticality, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPath_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AttackPath", field, false, false, "Criticality")
+}
+
+func (ec *executionContext) _AttackPath_weight(ctx context.Context, field graphql.CollectedField, obj *model.AttackPath) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPath_weight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Weight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPath_weight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AttackPath", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AttackPath_countedAs(ctx context.Context, field graphql.CollectedField, obj *model.AttackPath) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPath_countedAs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CountedAs(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graph.ID) graphql.Marshaler {
+			return ec.marshalOID2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPath_countedAs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AttackPath", field, true, false, "ID")
+}
+
+func (ec *executionContext) _AttackPath_nearest(ctx context.Context, field graphql.CollectedField, obj *model.AttackPath) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPath_nearest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nearest(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadiusRoute) graphql.Marshaler {
+			return ec.marshalNBlastRadiusRoute2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusRoute(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPath_nearest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AttackPath",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadiusRoute(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AttackPath_earliest(ctx context.Context, field graphql.CollectedField, obj *model.AttackPath) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPath_earliest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Earliest(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadiusRoute) graphql.Marshaler {
+			return ec.marshalNBlastRadiusRoute2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusRoute(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPath_earliest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AttackPath",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadiusRoute(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AttackPathConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.AttackPathConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPathConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.AttackPathEdge) graphql.Marshaler {
+			return ec.marshalNAttackPathEdge2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPathConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AttackPathConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AttackPathConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.AttackPathConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPathConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.AttackPath) graphql.Marshaler {
+			return ec.marshalNAttackPath2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPathConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AttackPathConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPath(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AttackPathConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.AttackPathConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPathConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPathConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AttackPathConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AttackPathConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.AttackPathConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPathConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPathConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AttackPathConnection", field, true, false, "Int")
+}
+
+func (ec *executionContext) _AttackPathConnection_totalCountCapped(ctx context.Context, field graphql.CollectedField, obj *model.AttackPathConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPathConnection_totalCountCapped(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCountCapped(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPathConnection_totalCountCapped(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AttackPathConnection", field, true, false, "Boolean")
+}
+
+func (ec *executionContext) _AttackPathConnection_completeness(ctx context.Context, field graphql.CollectedField, obj *model.AttackPathConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPathConnection_completeness(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Completeness, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Completeness) graphql.Marshaler {
+			return ec.marshalNCompleteness2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCompleteness(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPathConnection_completeness(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AttackPathConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Completeness(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AttackPathEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.AttackPathEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPathEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPathEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AttackPathEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _AttackPathEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.AttackPathEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AttackPathEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPath) graphql.Marshaler {
+			return ec.marshalNAttackPath2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPath(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AttackPathEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AttackPathEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPath(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _AttackStory_steps(ctx context.Context, field graphql.CollectedField, obj *model.AttackStory) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14188,7 +23711,7 @@ func (ec *executionContext) _Campaign_blastRadius(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -14216,6 +23739,270 @@ func (ec *executionContext) fieldContext_Campaign_blastRadius(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Campaign_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_containment(ctx context.Context, field graphql.CollectedField, obj *model.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_paths(ctx context.Context, field graphql.CollectedField, obj *model.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -14266,6 +24053,171 @@ func (ec *executionContext) _Campaign_name(ctx context.Context, field graphql.Co
 }
 func (ec *executionContext) fieldContext_Campaign_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Campaign", field, false, false, "String")
+}
+
+func (ec *executionContext) _ChokePoint_entity(ctx context.Context, field graphql.CollectedField, obj *model.ChokePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChokePoint_entity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Entity) graphql.Marshaler {
+			return ec.marshalNEntity2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐEntity(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChokePoint_entity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChokePoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChokePoint_lost(ctx context.Context, field graphql.CollectedField, obj *model.ChokePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChokePoint_lost(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lost, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChokePoint_lost(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChokePoint", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ChokePoint_lostWeight(ctx context.Context, field graphql.CollectedField, obj *model.ChokePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChokePoint_lostWeight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LostWeight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChokePoint_lostWeight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChokePoint", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ChokePoint_complete(ctx context.Context, field graphql.CollectedField, obj *model.ChokePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChokePoint_complete(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Complete, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChokePoint_complete(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChokePoint", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ChokePoints_points(ctx context.Context, field graphql.CollectedField, obj *model.ChokePoints) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChokePoints_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.ChokePoint) graphql.Marshaler {
+			return ec.marshalNChokePoint2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePointᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChokePoints_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChokePoints",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoint(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChokePoints_completeness(ctx context.Context, field graphql.CollectedField, obj *model.ChokePoints) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChokePoints_completeness(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Completeness, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Completeness) graphql.Marshaler {
+			return ec.marshalNCompleteness2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCompleteness(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChokePoints_completeness(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChokePoints",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Completeness(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _CloudApplication_id(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
@@ -14678,7 +24630,7 @@ func (ec *executionContext) _CloudApplication_blastRadius(ctx context.Context, f
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -14706,6 +24658,270 @@ func (ec *executionContext) fieldContext_CloudApplication_blastRadius(ctx contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_CloudApplication_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudApplication_containment(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudApplication_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudApplication_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudApplication_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudApplication_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudApplication_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudApplication_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudApplication_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudApplication_paths(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudApplication_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudApplication_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudApplication_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudApplication_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudApplication_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudApplication_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudApplication_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudApplication_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudApplication_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudApplication_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudApplication_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudApplication_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.CloudApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudApplication_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudApplication_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudApplication_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -16294,7 +26510,7 @@ func (ec *executionContext) _CloudResource_blastRadius(ctx context.Context, fiel
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -16322,6 +26538,270 @@ func (ec *executionContext) fieldContext_CloudResource_blastRadius(ctx context.C
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_CloudResource_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudResource_containment(ctx context.Context, field graphql.CollectedField, obj *model.CloudResource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudResource_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudResource_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudResource",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudResource_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudResource_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.CloudResource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudResource_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudResource_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudResource",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudResource_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudResource_paths(ctx context.Context, field graphql.CollectedField, obj *model.CloudResource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudResource_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudResource_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudResource",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudResource_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudResource_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.CloudResource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudResource_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudResource_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudResource",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudResource_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudResource_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.CloudResource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudResource_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudResource_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudResource",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudResource_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudResource_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.CloudResource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudResource_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudResource_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudResource",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudResource_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -16807,7 +27287,7 @@ func (ec *executionContext) _CloudSession_blastRadius(ctx context.Context, field
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -16835,6 +27315,270 @@ func (ec *executionContext) fieldContext_CloudSession_blastRadius(ctx context.Co
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_CloudSession_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudSession_containment(ctx context.Context, field graphql.CollectedField, obj *model.CloudSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudSession_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudSession_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudSession_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudSession_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.CloudSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudSession_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudSession_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudSession_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudSession_paths(ctx context.Context, field graphql.CollectedField, obj *model.CloudSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudSession_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudSession_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudSession_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudSession_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.CloudSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudSession_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudSession_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudSession_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudSession_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.CloudSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudSession_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudSession_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudSession_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CloudSession_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.CloudSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CloudSession_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CloudSession_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CloudSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_CloudSession_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -17458,7 +28202,7 @@ func (ec *executionContext) _Container_blastRadius(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -17486,6 +28230,270 @@ func (ec *executionContext) fieldContext_Container_blastRadius(ctx context.Conte
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Container_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Container_containment(ctx context.Context, field graphql.CollectedField, obj *model.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Container_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Container_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Container_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Container_paths(ctx context.Context, field graphql.CollectedField, obj *model.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Container_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Container_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Container_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Container_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Container_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Container_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Container_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -17890,6 +28898,527 @@ func (ec *executionContext) _ContainerEvidence_command(ctx context.Context, fiel
 }
 func (ec *executionContext) fieldContext_ContainerEvidence_command(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ContainerEvidence", field, false, false, "String")
+}
+
+func (ec *executionContext) _Containment_before(ctx context.Context, field graphql.CollectedField, obj *model.Containment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Containment_before(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Before, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
+			return ec.marshalNBlastRadius2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadius(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Containment_before(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Containment",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadius(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Containment_after(ctx context.Context, field graphql.CollectedField, obj *model.Containment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Containment_after(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.After, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
+			return ec.marshalNBlastRadius2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadius(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Containment_after(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Containment",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadius(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Containment_cutOff(ctx context.Context, field graphql.CollectedField, obj *model.Containment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Containment_cutOff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CutOff, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Containment_cutOff(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Containment", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Containment_cutOffWeight(ctx context.Context, field graphql.CollectedField, obj *model.Containment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Containment_cutOffWeight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CutOffWeight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Containment_cutOffWeight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Containment", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Containment_targets(ctx context.Context, field graphql.CollectedField, obj *model.Containment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Containment_targets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Targets(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadiusTargetConnection) graphql.Marshaler {
+			return ec.marshalNBlastRadiusTargetConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusTargetConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Containment_targets(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Containment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadiusTargetConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Containment_targets_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ContainmentPlan_responses(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlan_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Responses(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.ContainmentPlanResponse) graphql.Marshaler {
+			return ec.marshalNContainmentPlanResponse2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlanResponseᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlan_responses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ContainmentPlan",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlanResponse(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ContainmentPlan_targetCount(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlan_targetCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TargetCount(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlan_targetCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlan", field, true, false, "Int")
+}
+
+func (ec *executionContext) _ContainmentPlan_remaining(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlan_remaining(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Remaining(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.ContainmentPlanTarget) graphql.Marshaler {
+			return ec.marshalNContainmentPlanTarget2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlanTargetᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlan_remaining(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ContainmentPlan",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlanTarget(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ContainmentPlan_remainingCount(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlan_remainingCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RemainingCount(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlan_remainingCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlan", field, true, false, "Int")
+}
+
+func (ec *executionContext) _ContainmentPlan_lowerBound(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlan_lowerBound(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LowerBound, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlan_lowerBound(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlan", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ContainmentPlan_exact(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlan_exact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Exact, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlan_exact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlan", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ContainmentPlan_completeness(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlan_completeness(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Completeness(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Completeness) graphql.Marshaler {
+			return ec.marshalNCompleteness2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCompleteness(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlan_completeness(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ContainmentPlan",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Completeness(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ContainmentPlanResponse_action(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlanResponse) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlanResponse_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graph.ResponseAction) graphql.Marshaler {
+			return ec.marshalNResponseAction2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlanResponse_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlanResponse", field, false, false, "ResponseAction")
+}
+
+func (ec *executionContext) _ContainmentPlanResponse_entity(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlanResponse) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlanResponse_entity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Entity) graphql.Marshaler {
+			return ec.marshalNEntity2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐEntity(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlanResponse_entity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ContainmentPlanResponse",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ContainmentPlanTarget_entity(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlanTarget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlanTarget_entity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Entity) graphql.Marshaler {
+			return ec.marshalNEntity2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐEntity(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlanTarget_entity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ContainmentPlanTarget",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ContainmentPlanTarget_hop(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlanTarget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlanTarget_hop(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hop(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlanTarget_hop(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlanTarget", field, true, false, "Int")
+}
+
+func (ec *executionContext) _ContainmentPlanTarget_arrival(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlanTarget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlanTarget_arrival(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Arrival(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Instant) graphql.Marshaler {
+			return ec.marshalODateTime2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐInstant(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlanTarget_arrival(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlanTarget", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _ContainmentPlanTarget_criticality(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlanTarget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlanTarget_criticality(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Criticality, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graph.Criticality) graphql.Marshaler {
+			return ec.marshalNCriticality2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐCriticality(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlanTarget_criticality(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlanTarget", field, false, false, "Criticality")
+}
+
+func (ec *executionContext) _ContainmentPlanTarget_weight(ctx context.Context, field graphql.CollectedField, obj *model.ContainmentPlanTarget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ContainmentPlanTarget_weight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Weight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ContainmentPlanTarget_weight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContainmentPlanTarget", field, false, false, "Int")
 }
 
 func (ec *executionContext) _CriticalityReason_source(ctx context.Context, field graphql.CollectedField, obj *model.CriticalityReason) (ret graphql.Marshaler) {
@@ -18440,7 +29969,7 @@ func (ec *executionContext) _Device_blastRadius(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -18468,6 +29997,270 @@ func (ec *executionContext) fieldContext_Device_blastRadius(ctx context.Context,
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Device_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_containment(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_paths(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -20290,7 +32083,7 @@ func (ec *executionContext) _Domain_blastRadius(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -20318,6 +32111,270 @@ func (ec *executionContext) fieldContext_Domain_blastRadius(ctx context.Context,
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Domain_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Domain_containment(ctx context.Context, field graphql.CollectedField, obj *model.Domain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Domain_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Domain_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Domain",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Domain_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Domain_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Domain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Domain_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Domain_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Domain",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Domain_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Domain_paths(ctx context.Context, field graphql.CollectedField, obj *model.Domain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Domain_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Domain_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Domain",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Domain_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Domain_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Domain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Domain_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Domain_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Domain",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Domain_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Domain_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Domain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Domain_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Domain_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Domain",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Domain_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Domain_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Domain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Domain_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Domain_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Domain",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Domain_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -21115,7 +33172,7 @@ func (ec *executionContext) _File_blastRadius(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -21143,6 +33200,270 @@ func (ec *executionContext) fieldContext_File_blastRadius(ctx context.Context, f
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_File_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _File_containment(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_File_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_File_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "File",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_File_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _File_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_File_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_File_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "File",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_File_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _File_paths(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_File_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_File_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "File",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_File_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _File_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_File_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_File_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "File",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_File_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _File_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_File_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_File_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "File",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_File_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _File_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_File_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_File_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "File",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_File_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -22680,6 +35001,158 @@ func (ec *executionContext) fieldContext_GoogleCloudResourceEvidence_locationTyp
 	return graphql.NewScalarFieldContext("GoogleCloudResourceEvidence", field, false, false, "String")
 }
 
+func (ec *executionContext) _GraphDiff_earlier(ctx context.Context, field graphql.CollectedField, obj *model.GraphDiff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GraphDiff_earlier(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Earlier, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
+			return ec.marshalNBlastRadius2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadius(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GraphDiff_earlier(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "GraphDiff",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadius(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _GraphDiff_later(ctx context.Context, field graphql.CollectedField, obj *model.GraphDiff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GraphDiff_later(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Later, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
+			return ec.marshalNBlastRadius2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadius(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GraphDiff_later(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "GraphDiff",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadius(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _GraphDiff_added(ctx context.Context, field graphql.CollectedField, obj *model.GraphDiff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GraphDiff_added(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Added(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadiusTargetConnection) graphql.Marshaler {
+			return ec.marshalNBlastRadiusTargetConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusTargetConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GraphDiff_added(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "GraphDiff",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadiusTargetConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_GraphDiff_added_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _GraphDiff_removed(ctx context.Context, field graphql.CollectedField, obj *model.GraphDiff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GraphDiff_removed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Removed(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadiusTargetConnection) graphql.Marshaler {
+			return ec.marshalNBlastRadiusTargetConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusTargetConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GraphDiff_removed(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "GraphDiff",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadiusTargetConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_GraphDiff_removed_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _HostLogonSessionEvidence_evidenceType(ctx context.Context, field graphql.CollectedField, obj *model.HostLogonSessionEvidence) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -23462,7 +35935,7 @@ func (ec *executionContext) _Identity_blastRadius(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -23490,6 +35963,270 @@ func (ec *executionContext) fieldContext_Identity_blastRadius(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Identity_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Identity_containment(ctx context.Context, field graphql.CollectedField, obj *model.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Identity_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Identity_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Identity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Identity_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Identity_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Identity_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Identity_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Identity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Identity_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Identity_paths(ctx context.Context, field graphql.CollectedField, obj *model.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Identity_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Identity_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Identity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Identity_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Identity_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Identity_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Identity_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Identity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Identity_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Identity_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Identity_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Identity_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Identity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Identity_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Identity_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Identity_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Identity_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Identity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Identity_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -24139,7 +36876,7 @@ func (ec *executionContext) _Incident_blastRadius(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -24167,6 +36904,270 @@ func (ec *executionContext) fieldContext_Incident_blastRadius(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Incident_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Incident_containment(ctx context.Context, field graphql.CollectedField, obj *model.Incident) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Incident_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Incident_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Incident",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Incident_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Incident_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Incident) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Incident_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Incident_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Incident",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Incident_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Incident_paths(ctx context.Context, field graphql.CollectedField, obj *model.Incident) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Incident_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Incident_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Incident",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Incident_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Incident_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Incident) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Incident_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Incident_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Incident",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Incident_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Incident_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Incident) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Incident_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Incident_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Incident",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Incident_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Incident_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Incident) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Incident_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Incident_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Incident",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Incident_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -24780,7 +37781,7 @@ func (ec *executionContext) _Indicator_blastRadius(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -24808,6 +37809,270 @@ func (ec *executionContext) fieldContext_Indicator_blastRadius(ctx context.Conte
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Indicator_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Indicator_containment(ctx context.Context, field graphql.CollectedField, obj *model.Indicator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Indicator_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Indicator_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Indicator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Indicator_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Indicator_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Indicator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Indicator_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Indicator_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Indicator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Indicator_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Indicator_paths(ctx context.Context, field graphql.CollectedField, obj *model.Indicator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Indicator_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Indicator_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Indicator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Indicator_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Indicator_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Indicator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Indicator_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Indicator_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Indicator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Indicator_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Indicator_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Indicator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Indicator_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Indicator_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Indicator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Indicator_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Indicator_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Indicator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Indicator_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Indicator_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Indicator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Indicator_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -25270,7 +38535,7 @@ func (ec *executionContext) _IpAddress_blastRadius(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -25298,6 +38563,270 @@ func (ec *executionContext) fieldContext_IpAddress_blastRadius(ctx context.Conte
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_IpAddress_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IpAddress_containment(ctx context.Context, field graphql.CollectedField, obj *model.IpAddress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IpAddress_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IpAddress_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IpAddress",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_IpAddress_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IpAddress_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.IpAddress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IpAddress_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IpAddress_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IpAddress",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_IpAddress_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IpAddress_paths(ctx context.Context, field graphql.CollectedField, obj *model.IpAddress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IpAddress_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IpAddress_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IpAddress",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_IpAddress_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IpAddress_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.IpAddress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IpAddress_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IpAddress_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IpAddress",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_IpAddress_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IpAddress_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.IpAddress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IpAddress_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IpAddress_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IpAddress",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_IpAddress_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IpAddress_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.IpAddress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IpAddress_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IpAddress_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IpAddress",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_IpAddress_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -26577,7 +40106,7 @@ func (ec *executionContext) _LogonSession_blastRadius(ctx context.Context, field
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -26605,6 +40134,270 @@ func (ec *executionContext) fieldContext_LogonSession_blastRadius(ctx context.Co
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_LogonSession_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogonSession_containment(ctx context.Context, field graphql.CollectedField, obj *model.LogonSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogonSession_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogonSession_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogonSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_LogonSession_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogonSession_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.LogonSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogonSession_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogonSession_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogonSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_LogonSession_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogonSession_paths(ctx context.Context, field graphql.CollectedField, obj *model.LogonSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogonSession_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogonSession_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogonSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_LogonSession_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogonSession_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.LogonSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogonSession_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogonSession_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogonSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_LogonSession_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogonSession_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.LogonSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogonSession_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogonSession_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogonSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_LogonSession_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogonSession_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.LogonSession) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogonSession_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogonSession_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogonSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_LogonSession_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -27090,7 +40883,7 @@ func (ec *executionContext) _MailCluster_blastRadius(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -27118,6 +40911,270 @@ func (ec *executionContext) fieldContext_MailCluster_blastRadius(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_MailCluster_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailCluster_containment(ctx context.Context, field graphql.CollectedField, obj *model.MailCluster) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailCluster_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailCluster_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailCluster",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailCluster_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailCluster_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.MailCluster) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailCluster_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailCluster_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailCluster",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailCluster_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailCluster_paths(ctx context.Context, field graphql.CollectedField, obj *model.MailCluster) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailCluster_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailCluster_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailCluster",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailCluster_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailCluster_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.MailCluster) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailCluster_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailCluster_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailCluster",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailCluster_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailCluster_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.MailCluster) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailCluster_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailCluster_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailCluster",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailCluster_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailCluster_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.MailCluster) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailCluster_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailCluster_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailCluster",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailCluster_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -28003,7 +42060,7 @@ func (ec *executionContext) _MailMessage_blastRadius(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -28031,6 +42088,270 @@ func (ec *executionContext) fieldContext_MailMessage_blastRadius(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_MailMessage_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailMessage_containment(ctx context.Context, field graphql.CollectedField, obj *model.MailMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailMessage_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailMessage_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailMessage_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailMessage_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.MailMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailMessage_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailMessage_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailMessage_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailMessage_paths(ctx context.Context, field graphql.CollectedField, obj *model.MailMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailMessage_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailMessage_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailMessage_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailMessage_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.MailMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailMessage_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailMessage_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailMessage_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailMessage_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.MailMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailMessage_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailMessage_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailMessage_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MailMessage_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.MailMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailMessage_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailMessage_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MailMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MailMessage_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -28631,7 +42952,7 @@ func (ec *executionContext) _Mailbox_blastRadius(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -28659,6 +42980,270 @@ func (ec *executionContext) fieldContext_Mailbox_blastRadius(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mailbox_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mailbox_containment(ctx context.Context, field graphql.CollectedField, obj *model.Mailbox) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mailbox_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mailbox_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mailbox",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mailbox_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mailbox_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Mailbox) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mailbox_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mailbox_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mailbox",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mailbox_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mailbox_paths(ctx context.Context, field graphql.CollectedField, obj *model.Mailbox) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mailbox_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mailbox_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mailbox",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mailbox_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mailbox_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Mailbox) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mailbox_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mailbox_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mailbox",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mailbox_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mailbox_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Mailbox) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mailbox_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mailbox_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mailbox",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mailbox_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mailbox_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Mailbox) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mailbox_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mailbox_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mailbox",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mailbox_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -29838,7 +44423,7 @@ func (ec *executionContext) _Malware_blastRadius(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -29866,6 +44451,270 @@ func (ec *executionContext) fieldContext_Malware_blastRadius(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Malware_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Malware_containment(ctx context.Context, field graphql.CollectedField, obj *model.Malware) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Malware_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Malware_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Malware",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Malware_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Malware_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Malware) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Malware_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Malware_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Malware",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Malware_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Malware_paths(ctx context.Context, field graphql.CollectedField, obj *model.Malware) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Malware_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Malware_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Malware",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Malware_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Malware_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Malware) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Malware_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Malware_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Malware",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Malware_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Malware_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Malware) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Malware_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Malware_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Malware",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Malware_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Malware_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Malware) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Malware_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Malware_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Malware",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Malware_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -31345,7 +46194,7 @@ func (ec *executionContext) _OauthApplication_blastRadius(ctx context.Context, f
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -31373,6 +46222,270 @@ func (ec *executionContext) fieldContext_OauthApplication_blastRadius(ctx contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_OauthApplication_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OauthApplication_containment(ctx context.Context, field graphql.CollectedField, obj *model.OauthApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OauthApplication_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OauthApplication_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OauthApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OauthApplication_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OauthApplication_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.OauthApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OauthApplication_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OauthApplication_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OauthApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OauthApplication_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OauthApplication_paths(ctx context.Context, field graphql.CollectedField, obj *model.OauthApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OauthApplication_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OauthApplication_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OauthApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OauthApplication_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OauthApplication_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.OauthApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OauthApplication_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OauthApplication_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OauthApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OauthApplication_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OauthApplication_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.OauthApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OauthApplication_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OauthApplication_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OauthApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OauthApplication_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OauthApplication_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.OauthApplication) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OauthApplication_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OauthApplication_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OauthApplication",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OauthApplication_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -32189,7 +47302,7 @@ func (ec *executionContext) _OtherEntity_blastRadius(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -32217,6 +47330,270 @@ func (ec *executionContext) fieldContext_OtherEntity_blastRadius(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_OtherEntity_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OtherEntity_containment(ctx context.Context, field graphql.CollectedField, obj *model.OtherEntity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OtherEntity_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OtherEntity_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OtherEntity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OtherEntity_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OtherEntity_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.OtherEntity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OtherEntity_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OtherEntity_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OtherEntity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OtherEntity_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OtherEntity_paths(ctx context.Context, field graphql.CollectedField, obj *model.OtherEntity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OtherEntity_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OtherEntity_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OtherEntity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OtherEntity_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OtherEntity_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.OtherEntity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OtherEntity_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OtherEntity_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OtherEntity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OtherEntity_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OtherEntity_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.OtherEntity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OtherEntity_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OtherEntity_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OtherEntity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OtherEntity_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OtherEntity_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.OtherEntity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OtherEntity_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OtherEntity_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OtherEntity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_OtherEntity_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -32575,6 +47952,70 @@ func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _Paths_routes(ctx context.Context, field graphql.CollectedField, obj *model.Paths) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Paths_routes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Routes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.BlastRadiusRoute) graphql.Marshaler {
+			return ec.marshalNBlastRadiusRoute2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusRouteᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Paths_routes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Paths",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlastRadiusRoute(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Paths_completeness(ctx context.Context, field graphql.CollectedField, obj *model.Paths) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Paths_completeness(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Completeness, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Completeness) graphql.Marshaler {
+			return ec.marshalNCompleteness2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCompleteness(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Paths_completeness(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Paths",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Completeness(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Process_id(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
@@ -32987,7 +48428,7 @@ func (ec *executionContext) _Process_blastRadius(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -33015,6 +48456,270 @@ func (ec *executionContext) fieldContext_Process_blastRadius(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Process_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Process_containment(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Process_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Process_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Process",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Process_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Process_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Process_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Process_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Process",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Process_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Process_paths(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Process_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Process_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Process",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Process_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Process_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Process_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Process_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Process",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Process_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Process_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Process_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Process_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Process",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Process_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Process_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Process) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Process_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Process_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Process",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Process_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -33904,7 +49609,7 @@ func (ec *executionContext) _Query_blastRadius(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().BlastRadius(ctx, fc.Args["from"].([]string), fc.Args["incident"].(*string), fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return ec.Resolvers.Query().BlastRadius(ctx, fc.Args["from"].([]string), fc.Args["incident"].(*string), fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -33932,6 +49637,270 @@ func (ec *executionContext) fieldContext_Query_blastRadius(ctx context.Context, 
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_containment(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Containment(ctx, fc.Args["from"].([]string), fc.Args["incident"].(*string), fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_containmentPlan(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ContainmentPlan(ctx, fc.Args["from"].([]string), fc.Args["incident"].(*string), fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_paths(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Paths(ctx, fc.Args["from"].([]string), fc.Args["incident"].(*string), fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_attackPaths(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AttackPaths(ctx, fc.Args["from"].([]string), fc.Args["incident"].(*string), fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_chokePoints(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ChokePoints(ctx, fc.Args["from"].([]string), fc.Args["incident"].(*string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_graphDiff(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().GraphDiff(ctx, fc.Args["from"].([]string), fc.Args["incident"].(*string), fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -34424,7 +50393,7 @@ func (ec *executionContext) _RegistryKey_blastRadius(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -34452,6 +50421,270 @@ func (ec *executionContext) fieldContext_RegistryKey_blastRadius(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_RegistryKey_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryKey_containment(ctx context.Context, field graphql.CollectedField, obj *model.RegistryKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryKey_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryKey_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryKey_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryKey_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.RegistryKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryKey_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryKey_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryKey_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryKey_paths(ctx context.Context, field graphql.CollectedField, obj *model.RegistryKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryKey_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryKey_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryKey_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryKey_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.RegistryKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryKey_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryKey_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryKey_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryKey_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.RegistryKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryKey_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryKey_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryKey_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryKey_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.RegistryKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryKey_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryKey_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryKey_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -35199,7 +51432,7 @@ func (ec *executionContext) _RegistryValue_blastRadius(ctx context.Context, fiel
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -35227,6 +51460,270 @@ func (ec *executionContext) fieldContext_RegistryValue_blastRadius(ctx context.C
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_RegistryValue_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryValue_containment(ctx context.Context, field graphql.CollectedField, obj *model.RegistryValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryValue_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryValue_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryValue",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryValue_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryValue_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.RegistryValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryValue_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryValue_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryValue",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryValue_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryValue_paths(ctx context.Context, field graphql.CollectedField, obj *model.RegistryValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryValue_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryValue_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryValue",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryValue_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryValue_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.RegistryValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryValue_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryValue_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryValue",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryValue_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryValue_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.RegistryValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryValue_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryValue_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryValue",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryValue_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RegistryValue_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.RegistryValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegistryValue_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RegistryValue_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RegistryValue",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RegistryValue_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -36466,7 +52963,7 @@ func (ec *executionContext) _SecurityGroup_blastRadius(ctx context.Context, fiel
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -36494,6 +52991,270 @@ func (ec *executionContext) fieldContext_SecurityGroup_blastRadius(ctx context.C
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_SecurityGroup_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SecurityGroup_containment(ctx context.Context, field graphql.CollectedField, obj *model.SecurityGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecurityGroup_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecurityGroup_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SecurityGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SecurityGroup_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SecurityGroup_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.SecurityGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecurityGroup_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecurityGroup_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SecurityGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SecurityGroup_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SecurityGroup_paths(ctx context.Context, field graphql.CollectedField, obj *model.SecurityGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecurityGroup_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecurityGroup_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SecurityGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SecurityGroup_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SecurityGroup_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.SecurityGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecurityGroup_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecurityGroup_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SecurityGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SecurityGroup_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SecurityGroup_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.SecurityGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecurityGroup_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecurityGroup_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SecurityGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SecurityGroup_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SecurityGroup_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.SecurityGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecurityGroup_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecurityGroup_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SecurityGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SecurityGroup_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -37379,7 +54140,7 @@ func (ec *executionContext) _ServicePrincipal_blastRadius(ctx context.Context, f
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -37407,6 +54168,270 @@ func (ec *executionContext) fieldContext_ServicePrincipal_blastRadius(ctx contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_ServicePrincipal_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ServicePrincipal_containment(ctx context.Context, field graphql.CollectedField, obj *model.ServicePrincipal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePrincipal_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePrincipal_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePrincipal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ServicePrincipal_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ServicePrincipal_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.ServicePrincipal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePrincipal_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePrincipal_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePrincipal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ServicePrincipal_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ServicePrincipal_paths(ctx context.Context, field graphql.CollectedField, obj *model.ServicePrincipal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePrincipal_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePrincipal_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePrincipal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ServicePrincipal_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ServicePrincipal_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.ServicePrincipal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePrincipal_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePrincipal_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePrincipal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ServicePrincipal_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ServicePrincipal_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.ServicePrincipal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePrincipal_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePrincipal_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePrincipal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ServicePrincipal_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ServicePrincipal_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.ServicePrincipal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePrincipal_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePrincipal_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePrincipal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ServicePrincipal_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -38370,7 +55395,7 @@ func (ec *executionContext) _Software_blastRadius(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -38398,6 +55423,270 @@ func (ec *executionContext) fieldContext_Software_blastRadius(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Software_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Software_containment(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Software_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Software_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Software",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Software_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Software_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Software_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Software_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Software",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Software_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Software_paths(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Software_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Software_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Software",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Software_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Software_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Software_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Software_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Software",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Software_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Software_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Software_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Software_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Software",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Software_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Software_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Software) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Software_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Software_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Software",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Software_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -39007,7 +56296,7 @@ func (ec *executionContext) _Technique_blastRadius(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -39035,6 +56324,270 @@ func (ec *executionContext) fieldContext_Technique_blastRadius(ctx context.Conte
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Technique_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Technique_containment(ctx context.Context, field graphql.CollectedField, obj *model.Technique) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Technique_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Technique_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Technique",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Technique_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Technique_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Technique) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Technique_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Technique_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Technique",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Technique_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Technique_paths(ctx context.Context, field graphql.CollectedField, obj *model.Technique) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Technique_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Technique_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Technique",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Technique_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Technique_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Technique) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Technique_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Technique_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Technique",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Technique_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Technique_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Technique) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Technique_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Technique_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Technique",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Technique_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Technique_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Technique) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Technique_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Technique_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Technique",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Technique_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -39497,7 +57050,7 @@ func (ec *executionContext) _ThreatActor_blastRadius(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -39525,6 +57078,270 @@ func (ec *executionContext) fieldContext_ThreatActor_blastRadius(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_ThreatActor_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ThreatActor_containment(ctx context.Context, field graphql.CollectedField, obj *model.ThreatActor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThreatActor_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThreatActor_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ThreatActor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ThreatActor_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ThreatActor_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.ThreatActor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThreatActor_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThreatActor_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ThreatActor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ThreatActor_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ThreatActor_paths(ctx context.Context, field graphql.CollectedField, obj *model.ThreatActor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThreatActor_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThreatActor_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ThreatActor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ThreatActor_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ThreatActor_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.ThreatActor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThreatActor_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThreatActor_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ThreatActor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ThreatActor_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ThreatActor_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.ThreatActor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThreatActor_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThreatActor_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ThreatActor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ThreatActor_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ThreatActor_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.ThreatActor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThreatActor_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThreatActor_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ThreatActor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ThreatActor_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -40079,7 +57896,7 @@ func (ec *executionContext) _Url_blastRadius(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -40107,6 +57924,270 @@ func (ec *executionContext) fieldContext_Url_blastRadius(ctx context.Context, fi
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Url_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Url_containment(ctx context.Context, field graphql.CollectedField, obj *model.Url) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Url_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Url_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Url",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Url_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Url_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Url) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Url_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Url_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Url",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Url_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Url_paths(ctx context.Context, field graphql.CollectedField, obj *model.Url) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Url_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Url_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Url",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Url_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Url_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Url) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Url_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Url_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Url",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Url_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Url_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Url) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Url_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Url_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Url",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Url_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Url_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Url) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Url_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Url_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Url",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Url_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -41419,7 +59500,7 @@ func (ec *executionContext) _Vulnerability_blastRadius(ctx context.Context, fiel
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind))
+			return obj.BlastRadius(ctx, fc.Args["maxHops"].(*int32), fc.Args["at"].(*time.Time), fc.Args["asOf"].(*time.Time), fc.Args["throughHubs"].(*bool), fc.Args["targetKinds"].([]graph.Kind), fc.Args["edgeKinds"].([]graph.EdgeKind), fc.Args["timeless"].(*bool), fc.Args["everyEdge"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.BlastRadius) graphql.Marshaler {
@@ -41447,6 +59528,270 @@ func (ec *executionContext) fieldContext_Vulnerability_blastRadius(ctx context.C
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Vulnerability_blastRadius_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Vulnerability_containment(ctx context.Context, field graphql.CollectedField, obj *model.Vulnerability) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Vulnerability_containment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Containment(ctx, fc.Args["actions"].([]*model.ResponseActionInput), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+			return ec.marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Vulnerability_containment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Vulnerability",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Containment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Vulnerability_containment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Vulnerability_containmentPlan(ctx context.Context, field graphql.CollectedField, obj *model.Vulnerability) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Vulnerability_containmentPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ContainmentPlan(ctx, fc.Args["allowed"].([]graph.ResponseAction), fc.Args["spared"].([]string), fc.Args["criticality"].(graph.Criticality), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+			return ec.marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Vulnerability_containmentPlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Vulnerability",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContainmentPlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Vulnerability_containmentPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Vulnerability_paths(ctx context.Context, field graphql.CollectedField, obj *model.Vulnerability) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Vulnerability_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Paths(ctx, fc.Args["to"].(string), fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+			return ec.marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Vulnerability_paths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Vulnerability",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Paths(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Vulnerability_paths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Vulnerability_attackPaths(ctx context.Context, field graphql.CollectedField, obj *model.Vulnerability) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Vulnerability_attackPaths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.AttackPaths(ctx, fc.Args["criticality"].(graph.Criticality), fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+			return ec.marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Vulnerability_attackPaths(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Vulnerability",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AttackPathConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Vulnerability_attackPaths_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Vulnerability_chokePoints(ctx context.Context, field graphql.CollectedField, obj *model.Vulnerability) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Vulnerability_chokePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChokePoints(ctx, fc.Args["first"].(*int32), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+			return ec.marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Vulnerability_chokePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Vulnerability",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChokePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Vulnerability_chokePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Vulnerability_graphDiff(ctx context.Context, field graphql.CollectedField, obj *model.Vulnerability) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Vulnerability_graphDiff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.GraphDiff(ctx, fc.Args["earlier"].(time.Time), fc.Args["later"].(*time.Time), fc.Args["reach"].(*model.ReachInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+			return ec.marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Vulnerability_graphDiff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Vulnerability",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GraphDiff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Vulnerability_graphDiff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -42928,6 +61273,159 @@ func UnmarshalIncidentFilter(ctx context.Context, raw any) (model.IncidentFilter
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputReachInput(ctx context.Context, obj any) (model.ReachInput, error) {
+	var it model.ReachInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["maxHops"]; !present {
+		asMap["maxHops"] = 3
+	}
+	if _, present := asMap["throughHubs"]; !present {
+		asMap["throughHubs"] = false
+	}
+	if _, present := asMap["timeless"]; !present {
+		asMap["timeless"] = false
+	}
+	if _, present := asMap["everyEdge"]; !present {
+		asMap["everyEdge"] = false
+	}
+
+	fieldsInOrder := [...]string{"maxHops", "at", "asOf", "throughHubs", "targetKinds", "edgeKinds", "timeless", "everyEdge"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "maxHops":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxHops"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxHops = data
+		case "at":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("at"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.At = data
+		case "asOf":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("asOf"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AsOf = data
+		case "throughHubs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("throughHubs"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ThroughHubs = data
+		case "targetKinds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("targetKinds"))
+			data, err := ec.unmarshalOEntityKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐKindᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TargetKinds = data
+		case "edgeKinds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("edgeKinds"))
+			data, err := ec.unmarshalOEdgeKind2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐEdgeKindᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EdgeKinds = data
+		case "timeless":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("timeless"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Timeless = data
+		case "everyEdge":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("everyEdge"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EveryEdge = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalReachInput unmarshals raw into the ReachInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalReachInput(ctx context.Context, raw any) (model.ReachInput, error) {
+	var out model.ReachInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ReachInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputResponseActionInput(ctx context.Context, obj any) (model.ResponseActionInput, error) {
+	var it model.ResponseActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"action", "entityId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := ec.unmarshalNResponseAction2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseAction(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Action = data
+		case "entityId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalResponseActionInput unmarshals raw into the ResponseActionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalResponseActionInput(ctx context.Context, raw any) (model.ResponseActionInput, error) {
+	var out model.ResponseActionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ResponseActionInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputSetAssetCriticalityInput(ctx context.Context, obj any) (model.SetAssetCriticalityInput, error) {
 	var it model.SetAssetCriticalityInput
 	if obj == nil {
@@ -44270,6 +62768,162 @@ func (ec *executionContext) _AnalyzedMessageEvidence(ctx context.Context, sel as
 	return out
 }
 
+var attackPathImplementors = []string{"AttackPath"}
+
+func (ec *executionContext) _AttackPath(ctx context.Context, sel ast.SelectionSet, obj *model.AttackPath) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, attackPathImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AttackPath")
+		case "entity":
+			out.Values[i] = ec._AttackPath_entity(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "criticality":
+			out.Values[i] = ec._AttackPath_criticality(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "weight":
+			out.Values[i] = ec._AttackPath_weight(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "countedAs":
+			out.Values[i] = ec._AttackPath_countedAs(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "nearest":
+			out.Values[i] = ec._AttackPath_nearest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earliest":
+			out.Values[i] = ec._AttackPath_earliest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var attackPathConnectionImplementors = []string{"AttackPathConnection"}
+
+func (ec *executionContext) _AttackPathConnection(ctx context.Context, sel ast.SelectionSet, obj *model.AttackPathConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, attackPathConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AttackPathConnection")
+		case "edges":
+			out.Values[i] = ec._AttackPathConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._AttackPathConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AttackPathConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AttackPathConnection_totalCount(ctx, field, obj)
+				})
+		case "totalCountCapped":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AttackPathConnection_totalCountCapped(ctx, field, obj)
+				})
+		case "completeness":
+			out.Values[i] = ec._AttackPathConnection_completeness(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var attackPathEdgeImplementors = []string{"AttackPathEdge"}
+
+func (ec *executionContext) _AttackPathEdge(ctx context.Context, sel ast.SelectionSet, obj *model.AttackPathEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, attackPathEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AttackPathEdge")
+		case "cursor":
+			out.Values[i] = ec._AttackPathEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AttackPathEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var attackStoryImplementors = []string{"AttackStory"}
 
 func (ec *executionContext) _AttackStory(ctx context.Context, sel ast.SelectionSet, obj *model.AttackStory) graphql.Marshaler {
@@ -44996,6 +63650,42 @@ func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Campaign_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Campaign_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Campaign_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Campaign_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Campaign_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Campaign_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Campaign_graphDiff(ctx, field, obj)
+				})
 		case "stixId":
 			out.Values[i] = ec._Campaign_stixId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -45004,6 +63694,93 @@ func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet,
 		case "name":
 			out.Values[i] = ec._Campaign_name(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var chokePointImplementors = []string{"ChokePoint"}
+
+func (ec *executionContext) _ChokePoint(ctx context.Context, sel ast.SelectionSet, obj *model.ChokePoint) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, chokePointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChokePoint")
+		case "entity":
+			out.Values[i] = ec._ChokePoint_entity(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lost":
+			out.Values[i] = ec._ChokePoint_lost(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lostWeight":
+			out.Values[i] = ec._ChokePoint_lostWeight(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "complete":
+			out.Values[i] = ec._ChokePoint_complete(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var chokePointsImplementors = []string{"ChokePoints"}
+
+func (ec *executionContext) _ChokePoints(ctx context.Context, sel ast.SelectionSet, obj *model.ChokePoints) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, chokePointsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChokePoints")
+		case "points":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ChokePoints_points(ctx, field, obj)
+				})
+		case "completeness":
+			out.Values[i] = ec._ChokePoints_completeness(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
@@ -45113,6 +63890,42 @@ func (ec *executionContext) _CloudApplication(ctx context.Context, sel ast.Selec
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._CloudApplication_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudApplication_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudApplication_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudApplication_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudApplication_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudApplication_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudApplication_graphDiff(ctx, field, obj)
 				})
 		case "appId":
 			out.Values[i] = ec._CloudApplication_appId(ctx, field, obj)
@@ -45554,6 +64367,42 @@ func (ec *executionContext) _CloudResource(ctx context.Context, sel ast.Selectio
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._CloudResource_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudResource_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudResource_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudResource_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudResource_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudResource_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudResource_graphDiff(ctx, field, obj)
+				})
 		case "resourceId":
 			out.Values[i] = ec._CloudResource_resourceId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -45676,6 +64525,42 @@ func (ec *executionContext) _CloudSession(ctx context.Context, sel ast.Selection
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._CloudSession_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudSession_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudSession_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudSession_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudSession_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudSession_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CloudSession_graphDiff(ctx, field, obj)
 				})
 		case "sessionId":
 			out.Values[i] = ec._CloudSession_sessionId(ctx, field, obj)
@@ -45858,6 +64743,42 @@ func (ec *executionContext) _Container(ctx context.Context, sel ast.SelectionSet
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Container_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Container_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Container_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Container_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Container_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Container_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Container_graphDiff(ctx, field, obj)
+				})
 		case "containerId":
 			out.Values[i] = ec._Container_containerId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -45971,6 +64892,216 @@ func (ec *executionContext) _ContainerEvidence(ctx context.Context, sel ast.Sele
 			out.Values[i] = ec._ContainerEvidence_command(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var containmentImplementors = []string{"Containment"}
+
+func (ec *executionContext) _Containment(ctx context.Context, sel ast.SelectionSet, obj *model.Containment) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, containmentImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Containment")
+		case "before":
+			out.Values[i] = ec._Containment_before(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "after":
+			out.Values[i] = ec._Containment_after(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "cutOff":
+			out.Values[i] = ec._Containment_cutOff(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "cutOffWeight":
+			out.Values[i] = ec._Containment_cutOffWeight(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "targets":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Containment_targets(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var containmentPlanImplementors = []string{"ContainmentPlan"}
+
+func (ec *executionContext) _ContainmentPlan(ctx context.Context, sel ast.SelectionSet, obj *model.ContainmentPlan) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, containmentPlanImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ContainmentPlan")
+		case "responses":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ContainmentPlan_responses(ctx, field, obj)
+				})
+		case "targetCount":
+			out.Values[i] = ec._ContainmentPlan_targetCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "remaining":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ContainmentPlan_remaining(ctx, field, obj)
+				})
+		case "remainingCount":
+			out.Values[i] = ec._ContainmentPlan_remainingCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lowerBound":
+			out.Values[i] = ec._ContainmentPlan_lowerBound(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "exact":
+			out.Values[i] = ec._ContainmentPlan_exact(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "completeness":
+			out.Values[i] = ec._ContainmentPlan_completeness(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var containmentPlanResponseImplementors = []string{"ContainmentPlanResponse"}
+
+func (ec *executionContext) _ContainmentPlanResponse(ctx context.Context, sel ast.SelectionSet, obj *model.ContainmentPlanResponse) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, containmentPlanResponseImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ContainmentPlanResponse")
+		case "action":
+			out.Values[i] = ec._ContainmentPlanResponse_action(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "entity":
+			out.Values[i] = ec._ContainmentPlanResponse_entity(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var containmentPlanTargetImplementors = []string{"ContainmentPlanTarget"}
+
+func (ec *executionContext) _ContainmentPlanTarget(ctx context.Context, sel ast.SelectionSet, obj *model.ContainmentPlanTarget) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, containmentPlanTargetImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ContainmentPlanTarget")
+		case "entity":
+			out.Values[i] = ec._ContainmentPlanTarget_entity(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hop":
+			out.Values[i] = ec._ContainmentPlanTarget_hop(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "arrival":
+			out.Values[i] = ec._ContainmentPlanTarget_arrival(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "criticality":
+			out.Values[i] = ec._ContainmentPlanTarget_criticality(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "weight":
+			out.Values[i] = ec._ContainmentPlanTarget_weight(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -46137,6 +65268,42 @@ func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, o
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Device_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_graphDiff(ctx, field, obj)
 				})
 		case "mdeDeviceId":
 			out.Values[i] = ec._Device_mdeDeviceId(ctx, field, obj)
@@ -46594,6 +65761,42 @@ func (ec *executionContext) _Domain(ctx context.Context, sel ast.SelectionSet, o
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Domain_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Domain_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Domain_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Domain_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Domain_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Domain_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Domain_graphDiff(ctx, field, obj)
+				})
 		case "domainName":
 			out.Values[i] = ec._Domain_domainName(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -46918,6 +66121,42 @@ func (ec *executionContext) _File(ctx context.Context, sel ast.SelectionSet, obj
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._File_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_graphDiff(ctx, field, obj)
 				})
 		case "sha256":
 			out.Values[i] = ec._File_sha256(ctx, field, obj)
@@ -47404,6 +66643,56 @@ func (ec *executionContext) _GoogleCloudResourceEvidence(ctx context.Context, se
 	return out
 }
 
+var graphDiffImplementors = []string{"GraphDiff"}
+
+func (ec *executionContext) _GraphDiff(ctx context.Context, sel ast.SelectionSet, obj *model.GraphDiff) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, graphDiffImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("GraphDiff")
+		case "earlier":
+			out.Values[i] = ec._GraphDiff_earlier(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "later":
+			out.Values[i] = ec._GraphDiff_later(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "added":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._GraphDiff_added(ctx, field, obj)
+				})
+		case "removed":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._GraphDiff_removed(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var hostLogonSessionEvidenceImplementors = []string{"HostLogonSessionEvidence", "Evidence"}
 
 func (ec *executionContext) _HostLogonSessionEvidence(ctx context.Context, sel ast.SelectionSet, obj *model.HostLogonSessionEvidence) graphql.Marshaler {
@@ -47599,6 +66888,42 @@ func (ec *executionContext) _Identity(ctx context.Context, sel ast.SelectionSet,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Identity_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Identity_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Identity_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Identity_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Identity_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Identity_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Identity_graphDiff(ctx, field, obj)
+				})
 		case "azureAdUserId":
 			out.Values[i] = ec._Identity_azureAdUserId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -47756,6 +67081,42 @@ func (ec *executionContext) _Incident(ctx context.Context, sel ast.SelectionSet,
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Incident_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Incident_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Incident_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Incident_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Incident_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Incident_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Incident_graphDiff(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -47958,6 +67319,42 @@ func (ec *executionContext) _Indicator(ctx context.Context, sel ast.SelectionSet
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Indicator_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Indicator_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Indicator_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Indicator_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Indicator_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Indicator_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Indicator_graphDiff(ctx, field, obj)
+				})
 		case "stixId":
 			out.Values[i] = ec._Indicator_stixId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -48075,6 +67472,42 @@ func (ec *executionContext) _IpAddress(ctx context.Context, sel ast.SelectionSet
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._IpAddress_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IpAddress_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IpAddress_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IpAddress_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IpAddress_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IpAddress_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IpAddress_graphDiff(ctx, field, obj)
 				})
 		case "ipAddress":
 			out.Values[i] = ec._IpAddress_ipAddress(ctx, field, obj)
@@ -48527,6 +67960,42 @@ func (ec *executionContext) _LogonSession(ctx context.Context, sel ast.Selection
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._LogonSession_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LogonSession_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LogonSession_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LogonSession_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LogonSession_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LogonSession_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LogonSession_graphDiff(ctx, field, obj)
+				})
 		case "sessionId":
 			out.Values[i] = ec._LogonSession_sessionId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -48649,6 +68118,42 @@ func (ec *executionContext) _MailCluster(ctx context.Context, sel ast.SelectionS
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._MailCluster_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailCluster_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailCluster_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailCluster_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailCluster_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailCluster_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailCluster_graphDiff(ctx, field, obj)
 				})
 		case "clusterBy":
 			out.Values[i] = ec._MailCluster_clusterBy(ctx, field, obj)
@@ -48887,6 +68392,42 @@ func (ec *executionContext) _MailMessage(ctx context.Context, sel ast.SelectionS
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._MailMessage_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailMessage_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailMessage_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailMessage_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailMessage_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailMessage_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MailMessage_graphDiff(ctx, field, obj)
+				})
 		case "networkMessageId":
 			out.Values[i] = ec._MailMessage_networkMessageId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -49034,6 +68575,42 @@ func (ec *executionContext) _Mailbox(ctx context.Context, sel ast.SelectionSet, 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Mailbox_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Mailbox_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Mailbox_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Mailbox_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Mailbox_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Mailbox_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Mailbox_graphDiff(ctx, field, obj)
 				})
 		case "primaryAddress":
 			out.Values[i] = ec._Mailbox_primaryAddress(ctx, field, obj)
@@ -49360,6 +68937,42 @@ func (ec *executionContext) _Malware(ctx context.Context, sel ast.SelectionSet, 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Malware_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Malware_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Malware_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Malware_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Malware_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Malware_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Malware_graphDiff(ctx, field, obj)
 				})
 		case "stixId":
 			out.Values[i] = ec._Malware_stixId(ctx, field, obj)
@@ -49828,6 +69441,42 @@ func (ec *executionContext) _OauthApplication(ctx context.Context, sel ast.Selec
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._OauthApplication_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OauthApplication_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OauthApplication_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OauthApplication_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OauthApplication_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OauthApplication_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OauthApplication_graphDiff(ctx, field, obj)
+				})
 		case "appId":
 			out.Values[i] = ec._OauthApplication_appId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -50050,6 +69699,42 @@ func (ec *executionContext) _OtherEntity(ctx context.Context, sel ast.SelectionS
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._OtherEntity_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OtherEntity_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OtherEntity_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OtherEntity_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OtherEntity_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OtherEntity_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OtherEntity_graphDiff(ctx, field, obj)
+				})
 		case "otherId":
 			out.Values[i] = ec._OtherEntity_otherId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -50199,6 +69884,44 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var pathsImplementors = []string{"Paths"}
+
+func (ec *executionContext) _Paths(ctx context.Context, sel ast.SelectionSet, obj *model.Paths) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pathsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Paths")
+		case "routes":
+			out.Values[i] = ec._Paths_routes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "completeness":
+			out.Values[i] = ec._Paths_completeness(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var processImplementors = []string{"Process", "Entity", "Node"}
 
 func (ec *executionContext) _Process(ctx context.Context, sel ast.SelectionSet, obj *model.Process) graphql.Marshaler {
@@ -50289,6 +70012,42 @@ func (ec *executionContext) _Process(ctx context.Context, sel ast.SelectionSet, 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Process_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Process_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Process_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Process_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Process_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Process_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Process_graphDiff(ctx, field, obj)
 				})
 		case "processId":
 			out.Values[i] = ec._Process_processId(ctx, field, obj)
@@ -50518,6 +70277,42 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_blastRadius(ctx, field)
 				})
+		case "containment":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_containment(ctx, field)
+				})
+		case "containmentPlan":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_containmentPlan(ctx, field)
+				})
+		case "paths":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_paths(ctx, field)
+				})
+		case "attackPaths":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_attackPaths(ctx, field)
+				})
+		case "chokePoints":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_chokePoints(ctx, field)
+				})
+		case "graphDiff":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_graphDiff(ctx, field)
+				})
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -50639,6 +70434,42 @@ func (ec *executionContext) _RegistryKey(ctx context.Context, sel ast.SelectionS
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._RegistryKey_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryKey_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryKey_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryKey_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryKey_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryKey_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryKey_graphDiff(ctx, field, obj)
 				})
 		case "registryHive":
 			out.Values[i] = ec._RegistryKey_registryHive(ctx, field, obj)
@@ -50846,6 +70677,42 @@ func (ec *executionContext) _RegistryValue(ctx context.Context, sel ast.Selectio
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._RegistryValue_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryValue_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryValue_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryValue_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryValue_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryValue_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RegistryValue_graphDiff(ctx, field, obj)
 				})
 		case "registryHive":
 			out.Values[i] = ec._RegistryValue_registryHive(ctx, field, obj)
@@ -51216,6 +71083,42 @@ func (ec *executionContext) _SecurityGroup(ctx context.Context, sel ast.Selectio
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._SecurityGroup_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._SecurityGroup_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._SecurityGroup_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._SecurityGroup_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._SecurityGroup_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._SecurityGroup_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._SecurityGroup_graphDiff(ctx, field, obj)
+				})
 		case "securityGroupId":
 			out.Values[i] = ec._SecurityGroup_securityGroupId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -51452,6 +71355,42 @@ func (ec *executionContext) _ServicePrincipal(ctx context.Context, sel ast.Selec
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._ServicePrincipal_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ServicePrincipal_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ServicePrincipal_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ServicePrincipal_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ServicePrincipal_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ServicePrincipal_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ServicePrincipal_graphDiff(ctx, field, obj)
 				})
 		case "servicePrincipalObjectId":
 			out.Values[i] = ec._ServicePrincipal_servicePrincipalObjectId(ctx, field, obj)
@@ -51733,6 +71672,42 @@ func (ec *executionContext) _Software(ctx context.Context, sel ast.SelectionSet,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Software_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Software_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Software_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Software_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Software_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Software_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Software_graphDiff(ctx, field, obj)
+				})
 		case "softwareId":
 			out.Values[i] = ec._Software_softwareId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -51910,6 +71885,42 @@ func (ec *executionContext) _Technique(ctx context.Context, sel ast.SelectionSet
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Technique_blastRadius(ctx, field, obj)
 				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Technique_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Technique_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Technique_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Technique_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Technique_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Technique_graphDiff(ctx, field, obj)
+				})
 		case "techniqueId":
 			out.Values[i] = ec._Technique_techniqueId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -52027,6 +72038,42 @@ func (ec *executionContext) _ThreatActor(ctx context.Context, sel ast.SelectionS
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._ThreatActor_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ThreatActor_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ThreatActor_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ThreatActor_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ThreatActor_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ThreatActor_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ThreatActor_graphDiff(ctx, field, obj)
 				})
 		case "stixId":
 			out.Values[i] = ec._ThreatActor_stixId(ctx, field, obj)
@@ -52193,6 +72240,42 @@ func (ec *executionContext) _Url(ctx context.Context, sel ast.SelectionSet, obj 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Url_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Url_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Url_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Url_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Url_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Url_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Url_graphDiff(ctx, field, obj)
 				})
 		case "url":
 			out.Values[i] = ec._Url_url(ctx, field, obj)
@@ -52600,6 +72683,42 @@ func (ec *executionContext) _Vulnerability(ctx context.Context, sel ast.Selectio
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Vulnerability_blastRadius(ctx, field, obj)
+				})
+		case "containment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Vulnerability_containment(ctx, field, obj)
+				})
+		case "containmentPlan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Vulnerability_containmentPlan(ctx, field, obj)
+				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Vulnerability_paths(ctx, field, obj)
+				})
+		case "attackPaths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Vulnerability_attackPaths(ctx, field, obj)
+				})
+		case "chokePoints":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Vulnerability_chokePoints(ctx, field, obj)
+				})
+		case "graphDiff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Vulnerability_graphDiff(ctx, field, obj)
 				})
 		case "cveId":
 			out.Values[i] = ec._Vulnerability_cveId(ctx, field, obj)
@@ -53180,6 +73299,62 @@ func (ec *executionContext) marshalNAlertStatus2githubᚗcomᚋclewᚑsecurity�
 	return res
 }
 
+func (ec *executionContext) marshalNAttackPath2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.AttackPath) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAttackPath2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPath(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAttackPath2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPath(ctx context.Context, sel ast.SelectionSet, v *model.AttackPath) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AttackPath!")
+		return graphql.Null
+	}
+	return ec._AttackPath(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAttackPathConnection2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathConnection(ctx context.Context, sel ast.SelectionSet, v *model.AttackPathConnection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AttackPathConnection!")
+		return graphql.Null
+	}
+	return ec._AttackPathConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAttackPathEdge2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.AttackPathEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAttackPathEdge2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAttackPathEdge2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackPathEdge(ctx context.Context, sel ast.SelectionSet, v *model.AttackPathEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AttackPathEdge!")
+		return graphql.Null
+	}
+	return ec._AttackPathEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNAttackStory2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐAttackStory(ctx context.Context, sel ast.SelectionSet, v *model.AttackStory) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "AttackStory!")
@@ -53249,6 +73424,22 @@ func (ec *executionContext) marshalNBlastRadiusHub2ᚕgithubᚗcomᚋclewᚑsecu
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNBlastRadiusHub2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusHub(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNBlastRadiusRoute2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusRouteᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.BlastRadiusRoute) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNBlastRadiusRoute2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐBlastRadiusRoute(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -53338,8 +73529,92 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) marshalNChokePoint2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoint(ctx context.Context, sel ast.SelectionSet, v model.ChokePoint) graphql.Marshaler {
+	return ec._ChokePoint(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNChokePoint2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePointᚄ(ctx context.Context, sel ast.SelectionSet, v []model.ChokePoint) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNChokePoint2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoint(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNChokePoints2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐChokePoints(ctx context.Context, sel ast.SelectionSet, v *model.ChokePoints) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ChokePoints!")
+		return graphql.Null
+	}
+	return ec._ChokePoints(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNCompleteness2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐCompleteness(ctx context.Context, sel ast.SelectionSet, v model.Completeness) graphql.Marshaler {
 	return ec._Completeness(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNContainment2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainment(ctx context.Context, sel ast.SelectionSet, v *model.Containment) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Containment!")
+		return graphql.Null
+	}
+	return ec._Containment(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNContainmentPlan2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlan(ctx context.Context, sel ast.SelectionSet, v *model.ContainmentPlan) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ContainmentPlan!")
+		return graphql.Null
+	}
+	return ec._ContainmentPlan(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNContainmentPlanResponse2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlanResponse(ctx context.Context, sel ast.SelectionSet, v model.ContainmentPlanResponse) graphql.Marshaler {
+	return ec._ContainmentPlanResponse(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNContainmentPlanResponse2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlanResponseᚄ(ctx context.Context, sel ast.SelectionSet, v []model.ContainmentPlanResponse) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNContainmentPlanResponse2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlanResponse(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNContainmentPlanTarget2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlanTarget(ctx context.Context, sel ast.SelectionSet, v model.ContainmentPlanTarget) graphql.Marshaler {
+	return ec._ContainmentPlanTarget(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNContainmentPlanTarget2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlanTargetᚄ(ctx context.Context, sel ast.SelectionSet, v []model.ContainmentPlanTarget) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNContainmentPlanTarget2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐContainmentPlanTarget(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNCorrelationReason2string(ctx context.Context, v any) (string, error) {
@@ -53422,6 +73697,20 @@ func (ec *executionContext) unmarshalNDateTime2githubᚗcomᚋclewᚑsecurityᚋ
 func (ec *executionContext) marshalNDateTime2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐTick(ctx context.Context, sel ast.SelectionSet, v graph.Tick) graphql.Marshaler {
 	_ = sel
 	res := model.MarshalTick(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "DateTime!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNDateTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
+	res, err := model.UnmarshalDateTime(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, sel ast.SelectionSet, v time.Time) graphql.Marshaler {
+	_ = sel
+	res := model.MarshalDateTime(v)
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "DateTime!")
 	}
@@ -53650,6 +73939,14 @@ func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.S
 		graphql.AddInvalidNullFromMarshaler(ctx, "Float!")
 	}
 	return graphql.WrapContextMarshaler(ctx, res)
+}
+
+func (ec *executionContext) marshalNGraphDiff2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐGraphDiff(ctx context.Context, sel ast.SelectionSet, v *model.GraphDiff) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "GraphDiff!")
+		return graphql.Null
+	}
+	return ec._GraphDiff(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐID(ctx context.Context, v any) (graph.ID, error) {
@@ -54023,6 +74320,14 @@ func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋclewᚑsecurity�
 	return ec._PageInfo(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNPaths2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐPaths(ctx context.Context, sel ast.SelectionSet, v *model.Paths) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Paths!")
+		return graphql.Null
+	}
+	return ec._Paths(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNProcessEvidence2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐProcessEvidence(ctx context.Context, sel ast.SelectionSet, v model.ProcessEvidence) graphql.Marshaler {
 	return ec._ProcessEvidence(ctx, sel, &v)
 }
@@ -54069,6 +74374,39 @@ func (ec *executionContext) marshalNResourceAccessEvent2ᚕgithubᚗcomᚋclew�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNResponseAction2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseAction(ctx context.Context, v any) (graph.ResponseAction, error) {
+	res, err := model.UnmarshalResponseAction(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNResponseAction2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseAction(ctx context.Context, sel ast.SelectionSet, v graph.ResponseAction) graphql.Marshaler {
+	_ = sel
+	res := model.MarshalResponseAction(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ResponseAction!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNResponseActionInput2ᚕᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInputᚄ(ctx context.Context, v any) ([]*model.ResponseActionInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.ResponseActionInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNResponseActionInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNResponseActionInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐResponseActionInput(ctx context.Context, v any) (*model.ResponseActionInput, error) {
+	res, err := ec.unmarshalInputResponseActionInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNServiceSource2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐServiceSource(ctx context.Context, v any) (graph.ServiceSource, error) {
@@ -54951,6 +75289,50 @@ func (ec *executionContext) marshalONode2githubᚗcomᚋclewᚑsecurityᚋclew�
 		return graphql.Null
 	}
 	return ec._Node(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOReachInput2ᚖgithubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐReachInput(ctx context.Context, v any) (*model.ReachInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputReachInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx context.Context, v any) ([]graph.ResponseAction, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]graph.ResponseAction, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNResponseAction2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseAction(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOResponseAction2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseActionᚄ(ctx context.Context, sel ast.SelectionSet, v []graph.ResponseAction) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNResponseAction2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐResponseAction(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOServiceSource2ᚕgithubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐServiceSourceᚄ(ctx context.Context, v any) ([]graph.ServiceSource, error) {

@@ -3,8 +3,6 @@ package model
 import (
 	"context"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -13,30 +11,6 @@ import (
 	"github.com/clew-security/clew/graph/traverse"
 )
 
-// Reach are the arguments that all blast radius fields share.
-type Reach struct {
-	MaxHops     *int32
-	At, AsOf    *time.Time
-	ThroughHubs *bool
-	TargetKinds []graph.Kind
-}
-
-// question is the reach from these sources; by default since start. The error wraps graph.ErrInvalid.
-func (r Reach) question(sources []graph.ID, start time.Time) (traverse.Question, error) {
-	q := traverse.Question{Sources: sources, Start: start, AsOf: instantOf(r.AsOf), TargetKinds: distinct(r.TargetKinds)}
-	if r.MaxHops != nil {
-		if *r.MaxHops < 1 || *r.MaxHops > traverse.MaxHops {
-			return q, fmt.Errorf("%w: maxHops is %d, 1 to %d are possible", graph.ErrInvalid, *r.MaxHops, traverse.MaxHops)
-		}
-		q.MaxHops = int(*r.MaxHops)
-	}
-	if r.At != nil {
-		q.Start = *r.At
-	}
-	q.ThroughHubs = r.ThroughHubs != nil && *r.ThroughHubs
-	return q, nil
-}
-
 // BlastRadius is the type of that name.
 type BlastRadius struct {
 	*traverse.Answer
@@ -44,94 +18,42 @@ type BlastRadius struct {
 	list string
 }
 
-// ground is where a question as of an instant is asked; a zero one is now.
-func (s *Session) ground(ctx context.Context, asOf time.Time) traverse.Ground {
-	if s.Ground == nil || !asOf.IsZero() {
-		return traverse.Stored(s.Reader, s.View, s.Grade)
-	}
-	return s.Ground(ctx, s.View)
+// blastRadius is an answer under the name of its list. Its memory is the caller's to release.
+func (a *inquiry) blastRadius(answer *traverse.Answer, list string) *BlastRadius {
+	answer.Completeness = a.told(answer.Completeness)
+	return &BlastRadius{answer, a.Session, list}
 }
 
-// blastRadius is the answer, until the operation ends.
-func (s *Session) blastRadius(ctx context.Context, a *traverse.Answer, err error, list string) (*BlastRadius, error) {
-	if err != nil {
-		return nil, err
+// blast asks for the blast radius.
+func (a *inquiry) blast(ctx context.Context) (*traverse.Answer, error) {
+	if a.nowhere() {
+		return nothing(), nil
 	}
-	atEnd(ctx, a.Release)
-	return &BlastRadius{a, s, list}, nil
-}
-
-// Start is what a blast radius starts from: entities, or an incident.
-type Start struct {
-	entities []graph.ID
-	incident graph.IncidentID
-}
-
-// ParseStart reads the arguments, of which exactly one must be given. The error wraps graph.ErrInvalid.
-func ParseStart(from []string, incident *string) (Start, error) {
-	if (len(from) > 0) == (incident != nil) {
-		return Start{}, fmt.Errorf("%w: give exactly one of from and incident", graph.ErrInvalid)
-	}
-	if incident != nil {
-		id, err := graph.ParseIncidentID(*incident)
-		return Start{incident: id}, err
-	}
-	ids, err := ParseIDs(from)
-	return Start{entities: ids}, err
+	return traverse.BlastRadius(ctx, a.here(ctx), a.q)
 }
 
 // BlastRadius answers from the start; graph.ErrNotFound where an entity or the incident is unknown.
-func (s *Session) BlastRadius(ctx context.Context, start Start, r Reach) (*BlastRadius, error) {
-	if start.incident == 0 {
-		return s.blast(ctx, start.entities, time.Time{}, r)
-	}
-	i, err := s.Incident(ctx, start.incident)
-	if err == nil && i == nil {
-		err = fmt.Errorf("%w: incident %s", graph.ErrNotFound, start.incident)
-	}
+func (s *Session) BlastRadius(ctx context.Context, start Start, r *ReachInput) (*BlastRadius, error) {
+	a, err := s.inquire(ctx, start, r)
 	if err != nil {
 		return nil, err
 	}
-	return i.blast(ctx, r)
-}
-
-func (i *Incident) blast(ctx context.Context, r Reach) (*BlastRadius, error) {
-	q, err := r.question(nil, time.Time{})
+	answer, err := a.blast(ctx)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := traverse.IncidentBlastRadius(ctx, i.in.Reader, i.in.View, i.Incident.ID, i.in.ground(ctx, q.AsOf), q)
-	if errors.Is(err, traverse.ErrNoAssets) {
-		answer, err = nowhere(), nil
-	}
-	return i.in.blastRadius(ctx, answer, err, listName("BlastRadius.targets", i.Incident.ID, q))
-}
-
-func (s *Session) blast(ctx context.Context, sources []graph.ID, start time.Time, r Reach) (*BlastRadius, error) {
-	q, err := r.question(sources, start)
-	if err != nil {
-		return nil, err
-	}
-	answer := nowhere()
-	if len(sources) > 0 {
-		answer, err = traverse.BlastRadius(ctx, s.ground(ctx, q.AsOf), q)
-	}
-	return s.blastRadius(ctx, answer, err, listName("BlastRadius.targets", q))
-}
-
-// nowhere is the answer where there is nothing to start from.
-func nowhere() *traverse.Answer {
-	return &traverse.Answer{Completeness: traverse.Completeness{Complete: true}}
+	atEnd(ctx, answer.Release)
+	return a.blastRadius(answer, a.list("BlastRadius.targets")), nil
 }
 
 // BlastRadius of the incident.
-func (i *Incident) BlastRadius(ctx context.Context, maxHops *int32, at, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind) (*BlastRadius, error) {
-	return i.blast(ctx, Reach{maxHops, at, asOf, throughHubs, targetKinds})
+func (i *Incident) BlastRadius(ctx context.Context, maxHops *int32, at, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind, edgeKinds []graph.EdgeKind, timeless, everyEdge *bool) (*BlastRadius, error) {
+	return i.in.BlastRadius(ctx, i.start(), &ReachInput{maxHops, at, asOf, throughHubs, targetKinds, edgeKinds, timeless, everyEdge})
 }
 
 // BlastRadius of the entity.
-func (b *EntityBase) BlastRadius(ctx context.Context, maxHops *int32, at, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind) (*BlastRadius, error) {
-	return b.in.blast(ctx, []graph.ID{b.ID()}, time.Time{}, Reach{maxHops, at, asOf, throughHubs, targetKinds})
+func (b *EntityBase) BlastRadius(ctx context.Context, maxHops *int32, at, asOf *time.Time, throughHubs *bool, targetKinds []graph.Kind, edgeKinds []graph.EdgeKind, timeless, everyEdge *bool) (*BlastRadius, error) {
+	return b.in.BlastRadius(ctx, b.start(), &ReachInput{maxHops, at, asOf, throughHubs, targetKinds, edgeKinds, timeless, everyEdge})
 }
 
 // BlastRadiusHop is the type of that name.
@@ -164,18 +86,8 @@ func (b *BlastRadius) Sources(ctx context.Context) ([]Entity, error) {
 	return all[0], err
 }
 
-// Completeness is the type of that name.
-type Completeness struct {
-	Complete                   bool
-	Reason                     traverse.Limit
-	VisitedNodes, VisitedEdges int
-}
-
 // Completeness of the answer.
-func (b *BlastRadius) Completeness() Completeness {
-	c := b.Answer.Completeness
-	return Completeness{c.Complete, c.Reason, c.Nodes, c.Edges}
-}
+func (b *BlastRadius) Completeness() Completeness { return completenessOf(b.Answer.Completeness) }
 
 // BlastRadiusHub is the type of that name.
 type BlastRadiusHub struct {

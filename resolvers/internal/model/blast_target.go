@@ -52,26 +52,44 @@ func (c *BlastRadiusTargetConnection) Edges() []*BlastRadiusTargetEdge {
 
 // Targets by hops, arrival and id.
 func (b *BlastRadius) Targets(ctx context.Context, first *int32, after *string) (*BlastRadiusTargetConnection, error) {
-	p, err := b.s.paging(b.list, targetSize, first, after)
+	return targetList{b.s, b.list, b.Answer, b.List, counted(b.Answer.Targets)}.connection(ctx, first, after)
+}
+
+// targetList is a list of targets, to which an answer knows the ways.
+type targetList struct {
+	*Session
+	name  string
+	of    *traverse.Answer
+	list  func(after *traverse.Target, n int) []traverse.Target
+	count func(context.Context) (count, error)
+}
+
+// counting is the counter of a list whose length is known by listing it.
+func counting(list func(after *traverse.Target, n int) []traverse.Target) func(context.Context) (count, error) {
+	return func(ctx context.Context) (count, error) { return counted(len(list(nil, graph.MaxCount+1)))(ctx) }
+}
+
+func (l targetList) connection(ctx context.Context, first *int32, after *string) (*BlastRadiusTargetConnection, error) {
+	p, err := l.paging(l.name, targetSize, first, after)
 	if err != nil {
 		return nil, err
 	}
-	part := b.List(targetOf(p.after), p.first+1)
+	part := l.list(targetOf(p.after), p.first+1)
 	more := len(part) > p.first
 	part = part[:min(len(part), p.first)]
-	entities, err := b.s.entitiesByID(ctx, mapped(part, func(t traverse.Target) graph.ID { return t.ID }))
+	entities, err := l.entitiesByID(ctx, mapped(part, func(t traverse.Target) graph.ID { return t.ID }))
 	if err != nil {
 		return nil, err
 	}
-	kin := newSiblings[*WitnessStep](b.s, nil)
+	kin := newSiblings[*WitnessStep](l.Session, nil)
 	nodes := mapped(part, func(t traverse.Target) *BlastRadiusTarget {
-		nearest, earliest := b.Nearest(t), b.Earliest(t)
+		nearest, earliest := l.of.Nearest(t), l.of.Earliest(t)
 		return &BlastRadiusTarget{
 			t, entities[t.ID], kinSteps(kin, nearest.Steps),
 			nearest, &BlastRadiusRoute{earliest, kinSteps(kin, earliest.Steps)},
 		}
 	})
-	return &BlastRadiusTargetConnection{b.s.page(p, keysOf(part, targetKey), more, counted(b.Answer.Targets)), nodes}, nil
+	return &BlastRadiusTargetConnection{l.page(p, keysOf(part, targetKey), more, l.count), nodes}, nil
 }
 
 // kinSteps adds steps to siblings.

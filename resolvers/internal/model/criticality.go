@@ -126,16 +126,8 @@ func (in SetAssetCriticalityInput) parse() ([]graph.ID, graph.CriticalitySetting
 	if n := len(in.EntityIds); n < 1 || n > MaxArgument {
 		return nil, word, fmt.Errorf("%w: entityIds has %d items, 1 to %d are possible", graph.ErrInvalid, n, MaxArgument)
 	}
-	ids, err := ParseIDs(in.EntityIds)
-	if err != nil {
-		return nil, word, err
-	}
-	for _, id := range ids {
-		if !id.Kind().Entity() {
-			return nil, word, fmt.Errorf("%w: %s is no entity", graph.ErrInvalid, id)
-		}
-	}
-	return ids, word, nil
+	ids, err := parseEntities(in.EntityIds)
+	return ids, word, err
 }
 
 // word is what is said, without who and when.

@@ -163,3 +163,11 @@ func MarshalStepStatus(v string) graphql.Marshaler { return writeName(v, stepSta
 
 // UnmarshalStepStatus reads a StepStatus.
 func UnmarshalStepStatus(v any) (string, error) { return readName[string](v) }
+
+// MarshalResponseAction writes a ResponseAction.
+func MarshalResponseAction(a graph.ResponseAction) graphql.Marshaler { return MarshalString(string(a)) }
+
+// UnmarshalResponseAction reads a ResponseAction.
+func UnmarshalResponseAction(v any) (graph.ResponseAction, error) {
+	return readName[graph.ResponseAction](v)
+}

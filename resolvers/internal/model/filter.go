@@ -71,6 +71,17 @@ func (f *AlertFilter) Query(order graph.TickOrder) (graph.AlertQuery, error) {
 // ParseIDs reads entity ids; none for none. The error wraps graph.ErrInvalid.
 func ParseIDs(texts []string) ([]graph.ID, error) { return parseAll(texts, graph.ParseID) }
 
+// parseEntities reads ids of entities. The error wraps graph.ErrInvalid.
+func parseEntities(texts []string) ([]graph.ID, error) { return parseAll(texts, parseEntity) }
+
+func parseEntity(text string) (graph.ID, error) {
+	id, err := graph.ParseID(text)
+	if err == nil && !id.Kind().Entity() {
+		err = fmt.Errorf("%w: %s is no entity", graph.ErrInvalid, id)
+	}
+	return id, err
+}
+
 func parseAll[T comparable](texts []string, parse func(string) (T, error)) ([]T, error) {
 	if err := atMost(len(texts)); err != nil {
 		return nil, err
