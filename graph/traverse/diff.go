@@ -40,14 +40,16 @@ func Compare(ctx context.Context, earlier, later Ground, q Question, then, now t
 	return d, nil
 }
 
-// Added gives up to n targets that are reached later and were not earlier, as Answer.List does.
+// Added gives up to n targets that are reached later and were not earlier, as Answer.List does; none where Earlier is not
+// complete, for it may not have come to them.
 func (d *Diff) Added(after *Target, n int) []Target {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.Later.notIn(d.Earlier, after, n)
 }
 
-// Removed gives up to n targets that were reached earlier and are not later, as Answer.List does.
+// Removed gives up to n targets that were reached earlier and are not later, as Answer.List does; none where Later is
+// not complete.
 func (d *Diff) Removed(after *Target, n int) []Target {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -64,7 +66,7 @@ func (d *Diff) Release() {
 func (a *Answer) notIn(b *Answer, after *Target, n int) []Target {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.found == nil {
+	if b.found == nil || !b.Completeness.Complete {
 		return nil
 	}
 	return a.list(after, n, func(n compact.Node) bool {
