@@ -17,7 +17,8 @@ func FuzzBody(f *testing.F) {
 	for _, s := range []string{
 		`{"query":"{incidents {nodes {id alerts(first: 2) {edges {cursor}}}}}"}`, `{"query":"query A($i: ID!, $n: Int) {incident(id: $i) {links(first: $n) {totalCount}}}","variables":{"i":"1","n":3}}`,
 		`{"query":"{...F} fragment F on Query {...F}"}`, `{"query":"{alerts(after: \"AAAA\") {nodes {evidence {... on FileEvidence {fileDetails {fileSize}}}}}}"}`,
-		`{"query":"{incidents @include(if: $x) {totalCount} __schema {types {name}}}"}`, `{"query":"{blastRadius(incident: 1, at: \"2026-01-01T00:00:00Z\", targetKinds: [device]) {score}}"}`,
+		`{"query":"{incidents @include(if: $x) {totalCount} __schema {types {name}}}"}`, `{"query":"{containment(incident: 1, actions: [{action: blockUrl, entityId: \"x\"}], reach: {maxHops: 2}) {cutOff} paths(incident: 1, to: \"x\", first: 11) {routes {hops}}}"}`,
+		`{"query":"{blastRadius(incident: 1, at: \"2026-01-01T00:00:00Z\", targetKinds: [device]) {score}}"}`,
 		`{"query":"{incidents(filter: {created: {from: 5}}) {totalCount}}","variables":null,"operationName":null}`, `[]`, `{`, ``, `{"query":"{a","variables":{"x":[1,{"y":null}]}}`,
 		`{"query":"query A($f: IncidentFilter) {incidents(filter: $f) {totalCount}}","variables":{"f":{"severities":["high",5],"activity":{"from":"x"}}}}`,
 		`{"query":"query A($d: Direction!) {entity(id: \"x\") {neighbors(direction: $d) {totalCount}}}","variables":{"d":"both"}}`, `{"query":"{incidents @defer {totalCount}}"}`,

@@ -196,6 +196,10 @@ func TestACursorThatIsNotTheListsOwnIsRefused(t *testing.T) {
 	refused("another order", h, post(`query($after: String) {incidents(after: $after, orderBy: oldestUpdated) {totalCount}}`, "after", c))
 	refused("another filter", h, post(`query($after: String) {incidents(after: $after, filter: {severities: [high]}) {totalCount}}`, "after", c))
 	refused("another parent", h, post(`query($after: String) {incident(id: "2") {alerts(after: $after) {totalCount}}}`, "after", cursors["Incident.alerts"]))
+	isolate := `query($after: String) {containment(incident: "1", actions: [{action: isolateDevice, entityId: "` + p.pc.ID().String() + `"}]) {%s}}`
+	refused("other actions", h, post(fmt.Sprintf(isolate, "targets(after: $after) {totalCount}"), "after", cursors["Containment.targets"]))
+	refused("other actions", h, post(fmt.Sprintf(isolate, "before {targets(after: $after) {totalCount}}"), "after", cursors["Containment.before"]))
+	refused("another criticality", h, post(`query($after: String) {attackPaths(incident: "1", criticality: low, after: $after) {totalCount}}`, "after", cursors["Query.attackPaths"]))
 	ask(t, h, `query($after: String) {incidents(after: $after, orderBy: newestCreated) {totalCount}}`, "after", c)
 }
 
