@@ -58,7 +58,7 @@ func TestTheBlastRadiusIsThatOfPackageTraverse(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := ask(t, handler(p.store), `query($id: ID!) {
-		blastRadius(from: [$id], maxHops: 4, throughHubs: true) {score weightedScore completeness {complete reason visitedNodes visitedEdges} targets {nodes {entity {id} hop weight witness {edgeKind backwards}}}}
+		blastRadius(from: [$id], maxHops: 4, throughHubs: true) {score weightedScore completeness {complete reason visitedNodes visitedEdges} targets {nodes {id previous entity {id} hop weight witness {edgeKind backwards}}}}
 		entity(id: $id) {blastRadius(maxHops: 4, throughHubs: true) {score}}
 	}`, "id", p.mail.ID().String())
 	if want.Targets == 0 || a.at(t, "blastRadius", "score") != float64(want.Score) || a.at(t, "entity", "blastRadius", "score") != float64(want.Score) || a.at(t, "blastRadius", "weightedScore") != float64(want.WeightedScore) {
@@ -69,8 +69,19 @@ func TestTheBlastRadiusIsThatOfPackageTraverse(t *testing.T) {
 	}
 	for i, target := range want.List(nil, want.Targets) {
 		n := a.at(t, "blastRadius", "targets", "nodes", i).(map[string]any)
+		if steps := want.Nearest(target).Steps; n["id"] != target.ID.String() || n["previous"] != nearOf(steps[len(steps)-1]).String() {
+			t.Errorf("target %d is %v behind %v, want %+v", i, n["id"], n["previous"], steps)
+		}
 		if n["entity"].(map[string]any)["id"] != target.ID.String() || n["hop"] != float64(target.Hops) || n["weight"] != float64(target.Weight) || len(n["witness"].([]any)) != len(want.Nearest(target).Steps) {
 			t.Errorf("target %d: %v, want %+v", i, n, target)
 		}
 	}
+}
+
+// nearOf is the end that a step leads from.
+func nearOf(s traverse.Step) graph.ID {
+	if s.Backward {
+		return s.To
+	}
+	return s.From
 }

@@ -393,6 +393,20 @@ func (a *Answer) Nearest(t Target) Route {
 	return a.route(func(*search) (point, bool) { return a.found.label(t.node, t.Hops) })
 }
 
+// Previous is what comes before a target of List on the way of the least hops; zero after Release.
+func (a *Answer) Previous(t Target) graph.ID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.found == nil {
+		return graph.ID{}
+	}
+	p, ok := a.found.label(t.node, t.Hops)
+	if w := a.routes.way(p); ok && w != nil {
+		return a.found.g.ID(w.prev.node)
+	}
+	return graph.ID{}
+}
+
 // Earliest is the route to a target of List that arrives first, with the least hops of such; often it is the nearest.
 func (a *Answer) Earliest(t Target) Route {
 	return a.route(func(s *search) (point, bool) {

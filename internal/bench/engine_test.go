@@ -97,11 +97,11 @@ func TestTheEngineAnswersAsTheBareSearchesDo(t *testing.T) {
 	b, held := newBare(g), newCompact(g)
 	timed := newBareTimed(b, compact.None)
 	for _, sides := range [][]side{
-		{b, engine{title: "engine", on: traverse.Held(held)}},
+		{b, engine{title: "engine", on: traverse.Held(held)}, newOverHTTP(t, held)},
 		{timed, newSameArrays(timed, held), engine{title: "engine, by time", on: traverse.Held(held), timed: true}},
 	} {
 		c := contest{sides: sides, seeds: g.named(g.seeds(60, measuredDraw)), budget: 1 << 40, enough: 1}
-		if len(sides) == 2 {
+		if sides[1].witnesses() {
 			c.check = b.falseWitness
 		}
 		if _, err := c.run(t.Context(), reachDepths); err != nil {

@@ -33,7 +33,8 @@ var reachDepths = []int{1, 2, 3, 4}
 func BenchmarkReach(b *testing.B) {
 	bare, c := reachContest(b)
 	c.check = bare.falseWitness
-	c.sides = []side{bare, engine{title: "clew, in memory", on: traverse.Held(newCompact(bare.reachGraph))}}
+	held := newCompact(bare.reachGraph)
+	c.sides = []side{bare, engine{title: "clew, in memory", on: traverse.Held(held)}, newOverHTTP(b, held)}
 	c.sides = append(c.sides, newReachServer(b, bare.reachGraph, "4g", "4g").sides()...)
 	c.print(b, bare.reachGraph)
 }

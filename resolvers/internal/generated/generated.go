@@ -7201,6 +7201,10 @@ type KindCount {
 
 "One target that could be reached."
 type BlastRadiusTarget {
+  "Its id; costs less than the entity."
+  id: ID!
+  "The id of what comes before it on the witness."
+  previous: ID!
   "The target."
   entity: Entity!
   "The least number of hops that lead there."
@@ -7730,6 +7734,10 @@ func (ec *executionContext) childFields_BlastRadiusRoute(ctx context.Context, fi
 
 func (ec *executionContext) childFields_BlastRadiusTarget(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return ec.fieldContext_BlastRadiusTarget_id(ctx, field)
+	case "previous":
+		return ec.fieldContext_BlastRadiusTarget_previous(ctx, field)
 	case "entity":
 		return ec.fieldContext_BlastRadiusTarget_entity(ctx, field)
 	case "hop":
@@ -21234,7 +21242,7 @@ func (ec *executionContext) _AttackPath_entity(ctx context.Context, field graphq
 			return ec.fieldContext_AttackPath_entity(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Entity, nil
+			return obj.Entity(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v model.Entity) graphql.Marshaler {
@@ -21248,7 +21256,7 @@ func (ec *executionContext) fieldContext_AttackPath_entity(_ context.Context, fi
 	fc = &graphql.FieldContext{
 		Object:     "AttackPath",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
@@ -22870,6 +22878,52 @@ func (ec *executionContext) fieldContext_BlastRadiusRoute_steps(_ context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _BlastRadiusTarget_id(ctx context.Context, field graphql.CollectedField, obj *model.BlastRadiusTarget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BlastRadiusTarget_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graph.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BlastRadiusTarget_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BlastRadiusTarget", field, false, false, "ID")
+}
+
+func (ec *executionContext) _BlastRadiusTarget_previous(ctx context.Context, field graphql.CollectedField, obj *model.BlastRadiusTarget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BlastRadiusTarget_previous(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Previous(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graph.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋclewᚑsecurityᚋclewᚋgraphᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BlastRadiusTarget_previous(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BlastRadiusTarget", field, true, false, "ID")
+}
+
 func (ec *executionContext) _BlastRadiusTarget_entity(ctx context.Context, field graphql.CollectedField, obj *model.BlastRadiusTarget) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -22879,7 +22933,7 @@ func (ec *executionContext) _BlastRadiusTarget_entity(ctx context.Context, field
 			return ec.fieldContext_BlastRadiusTarget_entity(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Entity, nil
+			return obj.Entity(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v model.Entity) graphql.Marshaler {
@@ -22893,7 +22947,7 @@ func (ec *executionContext) fieldContext_BlastRadiusTarget_entity(_ context.Cont
 	fc = &graphql.FieldContext{
 		Object:     "BlastRadiusTarget",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
@@ -23049,7 +23103,7 @@ func (ec *executionContext) _BlastRadiusTarget_witness(ctx context.Context, fiel
 			return ec.fieldContext_BlastRadiusTarget_witness(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Witness, nil
+			return obj.Witness(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*model.WitnessStep) graphql.Marshaler {
@@ -23063,7 +23117,7 @@ func (ec *executionContext) fieldContext_BlastRadiusTarget_witness(_ context.Con
 	fc = &graphql.FieldContext{
 		Object:     "BlastRadiusTarget",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_WitnessStep(ctx, field)
@@ -62780,34 +62834,35 @@ func (ec *executionContext) _AttackPath(ctx context.Context, sel ast.SelectionSe
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("AttackPath")
 		case "entity":
-			out.Values[i] = ec._AttackPath_entity(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AttackPath_entity(ctx, field, obj)
+				})
 		case "criticality":
 			out.Values[i] = ec._AttackPath_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "weight":
 			out.Values[i] = ec._AttackPath_weight(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "countedAs":
 			out.Values[i] = ec._AttackPath_countedAs(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "nearest":
 			out.Values[i] = ec._AttackPath_nearest(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "earliest":
 			out.Values[i] = ec._AttackPath_earliest(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -63404,50 +63459,61 @@ func (ec *executionContext) _BlastRadiusTarget(ctx context.Context, sel ast.Sele
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("BlastRadiusTarget")
-		case "entity":
-			out.Values[i] = ec._BlastRadiusTarget_entity(ctx, field, obj)
+		case "id":
+			out.Values[i] = ec._BlastRadiusTarget_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "previous":
+			out.Values[i] = ec._BlastRadiusTarget_previous(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "entity":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._BlastRadiusTarget_entity(ctx, field, obj)
+				})
 		case "hop":
 			out.Values[i] = ec._BlastRadiusTarget_hop(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "arrival":
 			out.Values[i] = ec._BlastRadiusTarget_arrival(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "weight":
 			out.Values[i] = ec._BlastRadiusTarget_weight(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "criticality":
 			out.Values[i] = ec._BlastRadiusTarget_criticality(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "countedAs":
 			out.Values[i] = ec._BlastRadiusTarget_countedAs(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "inferred":
 			out.Values[i] = ec._BlastRadiusTarget_inferred(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "witness":
 			out.Values[i] = ec._BlastRadiusTarget_witness(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "earliest":
 			out.Values[i] = ec._BlastRadiusTarget_earliest(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

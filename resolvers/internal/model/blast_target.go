@@ -11,11 +11,9 @@ import (
 // BlastRadiusTarget is the type of that name.
 type BlastRadiusTarget struct {
 	traverse.Target
-	Entity  Entity
-	Witness []*WitnessStep
-
-	nearest  traverse.Route
-	earliest *BlastRadiusRoute
+	in *siblings[*BlastRadiusTarget]
+	of *traverse.Answer
+	at int
 }
 
 // BlastRadiusTargetEdge is the type of that name.
@@ -77,19 +75,11 @@ func (l targetList) connection(ctx context.Context, first *int32, after *string)
 	part := l.list(targetOf(p.after), p.first+1)
 	more := len(part) > p.first
 	part = part[:min(len(part), p.first)]
-	entities, err := l.entitiesByID(ctx, mapped(part, func(t traverse.Target) graph.ID { return t.ID }))
-	if err != nil {
-		return nil, err
+	kin := newSiblings[*BlastRadiusTarget](l.Session, nil)
+	for i, t := range part {
+		kin.rows = append(kin.rows, &BlastRadiusTarget{t, kin, l.of, i})
 	}
-	kin := newSiblings[*WitnessStep](l.Session, nil)
-	nodes := mapped(part, func(t traverse.Target) *BlastRadiusTarget {
-		nearest, earliest := l.of.Nearest(t), l.of.Earliest(t)
-		return &BlastRadiusTarget{
-			t, entities[t.ID], kinSteps(kin, nearest.Steps),
-			nearest, &BlastRadiusRoute{earliest, kinSteps(kin, earliest.Steps)},
-		}
-	})
-	return &BlastRadiusTargetConnection{l.page(p, keysOf(part, targetKey), more, l.count), nodes}, nil
+	return &BlastRadiusTargetConnection{l.page(p, keysOf(part, targetKey), more, l.count), kin.rows}, nil
 }
 
 // kinSteps adds steps to siblings.
@@ -106,14 +96,43 @@ func (t *BlastRadiusTarget) Hop() int { return t.Hops }
 // Arrival by the witness.
 func (t *BlastRadiusTarget) Arrival() Instant { return Instant{t.Target.Arrival} }
 
+// Previous is what comes before it on the witness.
+func (t *BlastRadiusTarget) Previous() graph.ID { return t.of.Previous(t.Target) }
+
+// Entity is the target.
+func (t *BlastRadiusTarget) Entity(ctx context.Context) (Entity, error) {
+	found, err := together(t.in, "entity", func() (map[graph.ID]Entity, error) {
+		return t.in.entitiesByID(ctx, mapped(t.in.rows, func(t *BlastRadiusTarget) graph.ID { return t.ID }))
+	})
+	return found[t.ID], err
+}
+
+// nearest is the witness.
+func (t *BlastRadiusTarget) nearest() *BlastRadiusRoute { return t.route("nearest", t.of.Nearest) }
+
+// route is the way to the target that of gives, found for all siblings.
+func (t *BlastRadiusTarget) route(which string, of func(traverse.Target) traverse.Route) *BlastRadiusRoute {
+	routes, _ := together(t.in, which, func() ([]*BlastRadiusRoute, error) {
+		kin := newSiblings[*WitnessStep](t.in.Session, nil)
+		return mapped(t.in.rows, func(t *BlastRadiusTarget) *BlastRadiusRoute {
+			r := of(t.Target)
+			return &BlastRadiusRoute{r, kinSteps(kin, r.Steps)}
+		}), nil
+	})
+	return routes[t.at]
+}
+
 // Inferred reports whether any step of the witness was only implied.
-func (t *BlastRadiusTarget) Inferred() bool { return t.nearest.Inferred }
+func (t *BlastRadiusTarget) Inferred() bool { return t.nearest().Inferred }
+
+// Witness is the way of the least hops.
+func (t *BlastRadiusTarget) Witness() []*WitnessStep { return t.nearest().Steps }
 
 // CountedAs is the target that it is counted as.
 func (t *BlastRadiusTarget) CountedAs() graph.ID { return t.SameAs }
 
 // Earliest is the way that arrives first.
-func (t *BlastRadiusTarget) Earliest() *BlastRadiusRoute { return t.earliest }
+func (t *BlastRadiusTarget) Earliest() *BlastRadiusRoute { return t.route("earliest", t.of.Earliest) }
 
 // Arrival by the route.
 func (r *BlastRadiusRoute) Arrival() Instant { return Instant{r.Route.Arrival} }

@@ -62,7 +62,7 @@ func (b *EntityBase) Paths(ctx context.Context, to string, first *int32, reach *
 type AttackPath struct{ *BlastRadiusTarget }
 
 // Nearest is the way of the least hops.
-func (p *AttackPath) Nearest() *BlastRadiusRoute { return &BlastRadiusRoute{p.nearest, p.Witness} }
+func (p *AttackPath) Nearest() *BlastRadiusRoute { return p.nearest() }
 
 // AttackPathEdge is the type of that name.
 type AttackPathEdge struct {
@@ -96,7 +96,7 @@ func (s *Session) AttackPaths(ctx context.Context, start Start, least graph.Crit
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Release()
+	atEnd(ctx, answer.Release)
 	all := targetList{s, a.list("AttackPaths", least), answer, answer.List, counted(answer.Targets)}
 	targets, err := all.connection(ctx, first, after)
 	if err != nil {
