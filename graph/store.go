@@ -80,7 +80,8 @@ type Change struct {
 	Revision Revision
 	// At is the writer's wall clock when it committed, in microseconds; how far a reader is behind is judged by it.
 	At time.Time
-	// Entities are the canonical ids, as of that commit, whose facts or edges changed.
+	// Entities are the canonical ids, as of that commit or the one before, whose facts or edges changed: also of a
+	// node that was joined to another.
 	Entities  []ID
 	Alerts    []ID
 	Incidents []IncidentID

@@ -77,13 +77,18 @@ func (t *modelTenant) changedEntities(before *modelTenant) []graph.ID {
 	return out
 }
 
-// touchedEntities adds the ends of edges that changed.
+// touchedEntities adds the ends of edges that changed, and what is no node any more: its edges are another's.
 func (t *modelTenant) touchedEntities(before *modelTenant, entities []graph.ID) []graph.ID {
 	out := slices.Clone(entities)
 	for k := range t.world.edges {
 		now, _ := t.world.edge(k, time.Time{})
 		if old, ok := before.world.edge(k, time.Time{}); !ok || !sameJSON(old, now) {
 			out = append(out, k.from, k.to)
+		}
+	}
+	for id := range before.world.nodes {
+		if _, still := t.world.nodes[id]; !still {
+			out = append(out, id)
 		}
 	}
 	slices.SortFunc(out, graph.ID.Compare)

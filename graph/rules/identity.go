@@ -217,6 +217,7 @@ func (c *commit) settleNode(s *subject) error {
 		c.rewrite(s, row)
 	case was:
 		c.row.Entities--
+		c.touch(s) // its edges are another's now
 		c.rewrite(s, NodeWrite{ID: s.id, Gone: true})
 	}
 	return nil

@@ -25,7 +25,7 @@ type Source interface {
 	// Edges is scanned, and asked for the edges at nodes. A scan need not be one snapshot.
 	Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error]
 	// Changes must name every node whose facts or edges a commit changed: of an edge that came, went or
-	// changed both ends. A node that was joined to another may be left out.
+	// changed both ends, as they were and as they are: also a node that was joined to another.
 	Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error]
 }
 
