@@ -266,7 +266,7 @@ func TestARedisThatIsGoneIsLeftAlone(t *testing.T) {
 		same(t, "without Redis", readOne(t, p.store, view, 1), readOne(t, p.one, view, 1))
 	}
 	tried := p.m1.sum(t, "clew.cache.redis.failures", "reason", "unreachable") + p.m1.sum(t, "clew.cache.redis.failures", "reason", "timeout")
-	if tried > 20 || tried == 0 {
+	if tried > 40 || tried == 0 { // of 400: ten reads, ten writes, and those that were on their way by then
 		t.Errorf("%d commands were tried", tried)
 	}
 	eventually(t, "the rest was not", func() bool { return p.m1.sum(t, "clew.cache.redis.failures") == 400 })

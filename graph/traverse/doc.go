@@ -1,3 +1,3 @@
-// Package traverse answers how far an attacker can get: pure algorithms over a small Adjacency that a
-// graph.Reader or an in-memory topology satisfies.
+// Package traverse answers how far an attacker can get, by which ways, and what would stop him: over a tenant's graph in
+// memory, or over what a graph.Reader gives, with the same answers.
 package traverse
