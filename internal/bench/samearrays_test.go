@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/clew-security/clew/graph"
@@ -32,11 +33,11 @@ func newSameArrays(t *bareTimed, held *compact.Graph) *sameArrays {
 	for _, row := range traverse.WalkTable() {
 		for _, m := range row.Moves {
 			for near := range graph.Kind(32) {
-				if m.Near != nil && !allowedKind(m.Near, near) {
+				if m.Near != nil && !slices.Contains(m.Near, near) {
 					continue
 				}
 				for far := range graph.Kind(32) {
-					if m.Far == nil || allowedKind(m.Far, far) {
+					if m.Far == nil || slices.Contains(m.Far, far) {
 						s.far[near][compact.MoveOf(row.Kind, m.Backward)] |= 1 << far
 					}
 				}
@@ -45,15 +46,6 @@ func newSameArrays(t *bareTimed, held *compact.Graph) *sameArrays {
 	}
 	s.idle.New = t.idle.New
 	return s
-}
-
-func allowedKind(only []graph.Kind, k graph.Kind) bool {
-	for _, o := range only {
-		if o == k {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *sameArrays) name() string { return "bare, over the product's arrays" }
