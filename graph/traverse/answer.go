@@ -89,7 +89,7 @@ type Completeness struct {
 // answer puts together what the search found.
 func (s *search) answer(ctx context.Context, asked *asking, limit Limit) (*Answer, error) {
 	s.ctx = ctx
-	late, err := limitOf(s.failed(s.grade()))
+	late, err := limitOf(failed(s.ctx, s.grade()))
 	if err == nil && errors.Is(ctx.Err(), context.Canceled) {
 		err = ctx.Err()
 	}
@@ -212,14 +212,14 @@ func (a *Answer) add(h *HopCount, kind graph.Kind, c graph.Criticality, n int) {
 
 // findClasses finds the reached nodes that are the same.
 func (a *Answer) findClasses() (out []*class) {
-	s, seen := a.found, map[compact.Node]bool{}
+	s := a.found
 	a.classes = map[compact.Node]*class{}
 	for hop := range s.hopCount() {
 		s.each(hop, func(_ int, n compact.Node) {
-			if !s.g.Mark(n).Same() || seen[n] {
+			if !s.g.Mark(n).Same() || a.classes[n] != nil {
 				return
 			}
-			if c := s.classOf(n, seen); len(c.all) > 1 {
+			if c := s.classOf(n); len(c.all) > 1 {
 				out = append(out, c)
 				for _, n := range c.all {
 					a.classes[n] = c
@@ -230,16 +230,8 @@ func (a *Answer) findClasses() (out []*class) {
 	return out
 }
 
-func (s *search) classOf(n compact.Node, seen map[compact.Node]bool) *class {
-	c := &class{all: []compact.Node{n}}
-	seen[n] = true
-	for i := 0; i < len(c.all); i++ {
-		for _, far := range s.sameAs(c.all[i]) {
-			if !seen[far] && s.has(far) {
-				seen[far], c.all = true, append(c.all, far)
-			}
-		}
-	}
+func (s *search) classOf(n compact.Node) *class {
+	c := &class{all: s.sames(n, s.has)}
 	s.sort(c.all)
 	chiefWeak := true
 	for _, n := range c.all {

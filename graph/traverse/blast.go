@@ -121,7 +121,7 @@ func (a *asking) search(ctx context.Context, cut *cuts) *search {
 func (a *asking) answer(ctx context.Context, cut *cuts) (*Answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	searching, cancel := reserve(ctx)
+	searching, cancel := Reserve(ctx, 10)
 	defer cancel()
 	s := a.search(searching, cut)
 	limit, err := limitOf(s.run())
@@ -132,13 +132,13 @@ func (a *asking) answer(ctx context.Context, cut *cuts) (*Answer, error) {
 	return s.answer(ctx, a, limit)
 }
 
-// reserve ends at nine tenths of the time that ctx has left.
-func reserve(ctx context.Context) (context.Context, context.CancelFunc) {
+// Reserve ends before ctx: it keeps one of so many parts of the time that is left for what comes after.
+func Reserve(ctx context.Context, parts int) (context.Context, context.CancelFunc) {
 	end, ok := ctx.Deadline()
 	if !ok {
 		return ctx, func() {}
 	}
-	return context.WithDeadline(ctx, end.Add(-time.Until(end)/10))
+	return context.WithDeadline(ctx, end.Add(-time.Until(end)/time.Duration(parts)))
 }
 
 // normal fills the question's defaults.
@@ -204,14 +204,6 @@ const (
 type limitMet Limit
 
 func (l limitMet) Error() string { return "limit met: " + string(l) }
-
-// limitErr is the error of a limit, nil for none.
-func limitErr(l Limit) error {
-	if l == LimitNone {
-		return nil
-	}
-	return limitMet(l)
-}
 
 // limitOf splits how a search ended into a limit and a true error.
 func limitOf(err error) (Limit, error) {

@@ -24,10 +24,10 @@ type ChokePoint struct {
 }
 
 // ChokePoints are the nodes whose removal takes most targets from the attacker, up to n of them, at most
-// MaxChokePoints; sources are none. Candidates are found as dominators of all that was reached over all that can be walked at the earliest arrivals, which lets
-// through too much and never too little: a node that dominates targets loses them all, and may lose more by hops and
-// time. So twice as many candidates as are asked for are taken out in turn and the question is asked again. Errors:
-// those of BlastRadius; none after Release.
+// MaxChokePoints; sources are none. Candidates are found as dominators of all that was reached over all that can be
+// walked at the earliest arrivals, which lets through too much and never too little: a node that dominates targets
+// loses them all, and may lose more by hops and time. So twice as many candidates as are asked for are taken out in
+// turn and the question is asked again. Errors: those of BlastRadius; none after Release.
 func (a *Answer) ChokePoints(ctx context.Context, n int) ([]ChokePoint, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -93,10 +93,13 @@ func (a *Answer) lost(by *search, but compact.Node) (count, weight int) {
 	}
 	seen := map[*class]bool{}
 	for _, c := range a.classes {
-		if seen[c] || slices.Contains(c.all, but) || len(c.targets) == 0 || slices.ContainsFunc(c.targets, by.has) {
+		if seen[c] {
 			continue
 		}
 		seen[c] = true
+		if slices.Contains(c.all, but) || len(c.targets) == 0 || slices.ContainsFunc(c.targets, by.has) {
+			continue
+		}
 		count, weight = count+1, weight+c.weight
 	}
 	return count, weight

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
@@ -59,7 +58,9 @@ func Contain(ctx context.Context, on Ground, q Question, responses []Response) (
 		return nil, err
 	}
 	c := new(Containment)
-	if c.Before, err = a.answerIn(ctx, 2, nil); err != nil {
+	half, cancel := Reserve(ctx, 2)
+	defer cancel()
+	if c.Before, err = a.answer(half, nil); err != nil {
 		return nil, err
 	}
 	if c.After, err = a.answer(ctx, cut); err != nil {
@@ -81,16 +82,6 @@ func (c *Containment) known() bool { return c.After.Completeness.Complete }
 // noNode is no node's number.
 const noNode = compact.Node(compact.MaxNodes)
 
-// answerIn takes no more than a part of the time that ctx has left.
-func (a *asking) answerIn(ctx context.Context, part int, cut *cuts) (*Answer, error) {
-	if end, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, end.Add(-time.Until(end)*time.Duration(part-1)/time.Duration(part)))
-		defer cancel()
-	}
-	return a.answer(ctx, cut)
-}
-
 // taken are the cuts of responses. Where there is more around them than the budget of edges, partly is set: some ways
 // are not known to be taken, and stay open.
 func (a *asking) taken(ctx context.Context, responses []Response) (c *cuts, partly bool, err error) {
@@ -102,19 +93,15 @@ func (a *asking) taken(ctx context.Context, responses []Response) (c *cuts, part
 	if err != nil {
 		return nil, false, err
 	}
-	together := map[compact.Node][]graph.ResponseAction{}
-	for i, r := range responses {
-		together[nodes[i]] = append(together[nodes[i]], r.Action)
+	acts := make([]act, len(nodes))
+	for i, n := range nodes {
+		acts[i] = act{n, responses[i].Action}
 	}
 	limit, err := limitOf(a.src.around(ctx, nodes, a.q.Budget.Edges))
 	if err != nil {
 		return nil, false, err
 	}
-	c = new(cuts)
-	for n, actions := range together {
-		c.taken(a.src.graph(), n, actions...)
-	}
-	return c, limit != LimitNone, nil
+	return a.cutsOf(acts), limit != LimitNone, nil
 }
 
 // List gives up to n targets that are not reached any more, as Answer.List does; none where After is not complete.
@@ -184,7 +171,7 @@ func PlanContainment(ctx context.Context, on Ground, q PlanQuestion) (Plan, erro
 	if err != nil {
 		return Plan{}, err
 	}
-	searching, cancel := reserve(ctx)
+	searching, cancel := Reserve(ctx, 10)
 	defer cancel()
 	p := planner{asking: a, ctx: searching, allowed: q.Allowed, spared: map[compact.Node]bool{}}
 	if err := p.spare(q.Spared); err != nil {

@@ -20,8 +20,8 @@ type Ground struct {
 // Held is a graph in memory, as of now. A node's grade is its Criticality.
 func Held(g *compact.Graph) Ground { return Ground{held: g} }
 
-// Stored is what a store shows of the tenant in v, graded by grade. Each read sees a snapshot of its own: a question that runs
-// while the store is written to may see a part of a commit.
+// Stored is what a store shows of the tenant in v, graded by grade. Each read sees a snapshot of its own: a question
+// that runs while the store is written to may see a part of a commit.
 func Stored(r graph.Reader, v graph.View, grade graph.Criticalities) Ground {
 	return Ground{reader: r, view: v, grade: grade}
 }

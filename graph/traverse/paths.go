@@ -74,7 +74,7 @@ type hop struct {
 func (y *yen) find(to graph.ID, k int) error {
 	ends, err := y.src.resolve(y.ctx, append([]graph.ID{to}, y.q.Sources...))
 	if err != nil {
-		return y.limited(err)
+		return failed(y.ctx, err)
 	}
 	y.goal, y.sources = ends[0], ends[1:]
 	err = y.branch(trail{}, y.sources, nil)
@@ -90,8 +90,6 @@ func (y *yen) find(to graph.ID, k int) error {
 	}
 	return err
 }
-
-func (y *yen) limited(err error) error { return (&search{ctx: y.ctx}).failed(err) }
 
 // take takes the best candidate.
 func (y *yen) take() trail {
@@ -116,7 +114,7 @@ func (y *yen) compare(a, b trail) int {
 
 func compareHops(g *compact.Graph, a, b hop) int {
 	return cmp.Or(g.Compare(a.near, b.near), g.Compare(a.arc.Far(), b.arc.Far()),
-		cmp.Compare(a.arc.Kind(), b.arc.Kind()), compareBool(a.arc.Backward(), b.arc.Backward()))
+		compareArcs(a.arc, b.arc))
 }
 
 // at is the arrival behind so many hops; behind none it does not matter.
@@ -201,20 +199,7 @@ func (y *yen) barred(prefix trail) *cuts {
 
 // class is the node and all that is the same.
 func (y *yen) class(n compact.Node) []compact.Node {
-	return (&search{g: y.src.graph()}).sames(n)
-}
-
-// sames are the node and all that is the same, as far as it is not cut.
-func (s *search) sames(n compact.Node) []compact.Node {
-	all, seen := []compact.Node{n}, map[compact.Node]bool{n: true}
-	for i := 0; i < len(all); i++ {
-		for _, far := range s.sameAs(all[i]) {
-			if !seen[far] {
-				seen[far], all = true, append(all, far)
-			}
-		}
-	}
-	return all
+	return (&search{g: y.src.graph()}).sames(n, anyNode)
 }
 
 // best is the path to the goal of a search that ended there: of the least hops and earliest arrival the first by ids.
@@ -282,7 +267,7 @@ func (s *search) closeLatest(layer map[compact.Node]compact.Instant, h int) {
 		if closed[n] || !s.g.Mark(n).Same() {
 			continue
 		}
-		all, until := s.sames(n), layer[n]
+		all, until := s.sames(n, anyNode), layer[n]
 		for _, other := range all {
 			closed[other] = true
 			if at, there := layer[other]; there {
@@ -304,7 +289,7 @@ func (s *search) forward(layers []map[compact.Node]compact.Instant) trail {
 	at := s.at(0)
 	for h := range len(layers) - 1 {
 		best, found := hop{}, false
-		for _, near := range s.sames(t.end()) {
+		for _, near := range s.sames(t.end(), anyNode) {
 			for _, a := range s.g.Arcs(near) {
 				x := hop{near: near, arc: a}
 				until, ok := layers[h+1][a.Far()]

@@ -122,9 +122,12 @@ func (p *planner) sorted(acts []act) []act {
 
 // around has the source bring what is around nodes; what is too much is not known to be taken by any action.
 func (p *planner) around(nodes []compact.Node) error {
-	limit, err := limitOf(p.src.around(p.ctx, nodes, p.q.Budget.Edges))
-	p.partly = p.partly || limit == LimitEdges
-	return p.late(cmp.Or(err, limitErr(limit)))
+	err := p.src.around(p.ctx, nodes, p.q.Budget.Edges)
+	if errors.Is(err, limitMet(LimitEdges)) {
+		p.partly = true
+		return nil
+	}
+	return p.late(err)
 }
 
 // bring has the source bring what the planner asks of nodes on which one may act.
@@ -226,14 +229,15 @@ var effects = func() map[effectOn]int {
 	return out
 }()
 
-func (p *planner) cutsOf(acts []act) *cuts {
+// cutsOf are the ways that acts take.
+func (a *asking) cutsOf(acts []act) *cuts {
 	together := map[compact.Node][]graph.ResponseAction{}
 	for _, x := range acts {
 		together[x.node] = append(together[x.node], x.action)
 	}
 	c := new(cuts)
 	for n, actions := range together {
-		c.taken(p.src.graph(), n, actions...)
+		c.taken(a.src.graph(), n, actions...)
 	}
 	return c
 }

@@ -163,38 +163,31 @@ func (r *routes) compare(a, b *way) int {
 	if c := r.g.Compare(a.prev.node, b.prev.node); c != 0 {
 		return c
 	}
-	return cmp.Or(cmp.Compare(a.arc.Kind(), b.arc.Kind()),
-		compareBool(a.arc.Backward(), b.arc.Backward()))
+	return compareArcs(a.arc, b.arc)
 }
 
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
+// compareArcs orders arcs between two nodes by kind, forward first.
+func compareArcs(a, b compact.Arc) int {
+	return cmp.Or(cmp.Compare(a.Kind(), b.Kind()), cmp.Compare(a.Move(), b.Move()))
 }
 
 // sameTo finds the ways over possiblySameAs to all that is the same as a point, at its hop and arrival: each the shortest
 // chain from one to which a hop led, or a source, of several the first by ids. It gives that to the point itself.
 func (r *routes) sameTo(p point) *way {
-	all, within := []compact.Node{p.node}, map[compact.Node]bool{p.node: true}
-	for i := 0; i < len(all); i++ {
-		for _, far := range r.sameAs(all[i]) {
-			if l, ok := r.label(far, p.hop); ok && l.at == p.at && !within[far] {
-				within[far], all = true, append(all, far)
-			}
-		}
-	}
+	all := r.sames(p.node, func(n compact.Node) bool {
+		l, ok := r.label(n, p.hop)
+		return ok && l.at == p.at
+	})
 	r.sort(all)
 	var queue []compact.Node
+	within := map[compact.Node]bool{} // to which the way is still to be found
 	for _, n := range all {
 		o := point{n, p.hop, p.at}
 		if w := r.hopTo(o); w != nil || r.isSource(o) {
-			r.known[o], within[n] = w, false
+			r.known[o] = w
 			queue = append(queue, n)
+		} else {
+			within[n] = true
 		}
 	}
 	for ; len(queue) > 0; queue = queue[1:] {

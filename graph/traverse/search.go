@@ -70,7 +70,7 @@ func (s *search) runFrom(begin func() error) error {
 	if err == nil {
 		err = s.hops()
 	}
-	err = s.failed(err)
+	err = failed(s.ctx, err)
 	if n := len(s.starts); n == 0 || s.starts[n-1] != len(s.nodes) {
 		s.starts = append(s.starts, len(s.nodes))
 	}
@@ -289,10 +289,25 @@ func (s *search) sameArcs(n compact.Node) (out []compact.Arc) {
 		if c := s.g.Compare(a.Far(), b.Far()); c != 0 {
 			return c
 		}
-		return compareBool(a.Backward(), b.Backward())
+		return compareArcs(a, b)
 	})
 	return slices.CompactFunc(out, func(a, b compact.Arc) bool { return a.Far() == b.Far() })
 }
+
+// sames are the node and all that is the same and passes, as far as it is not cut.
+func (s *search) sames(n compact.Node, pass func(compact.Node) bool) []compact.Node {
+	all, seen := []compact.Node{n}, map[compact.Node]bool{n: true}
+	for i := 0; i < len(all); i++ {
+		for _, far := range s.sameAs(all[i]) {
+			if !seen[far] && pass(far) {
+				seen[far], all = true, append(all, far)
+			}
+		}
+	}
+	return all
+}
+
+func anyNode(compact.Node) bool { return true }
 
 // sort orders nodes by id.
 func (s *search) sort(nodes []compact.Node) {
@@ -374,11 +389,11 @@ func (s *search) isLeft(n compact.Node) bool {
 }
 
 // failed turns an error of the source into the limit or the caller's cancellation behind it.
-func (s *search) failed(err error) error {
+func failed(ctx context.Context, err error) error {
 	if err == nil || errors.As(err, new(limitMet)) {
 		return err
 	}
-	switch ended := s.ctx.Err(); {
+	switch ended := ctx.Err(); {
 	case errors.Is(ended, context.DeadlineExceeded):
 		return limitMet(LimitDeadline)
 	case ended != nil:

@@ -14,14 +14,14 @@ import (
 // BlastRadius is the type of that name.
 type BlastRadius struct {
 	*traverse.Answer
-	s    *Session
-	list string
+	s            *Session
+	list         string
+	completeness Completeness
 }
 
 // blastRadius is an answer under the name of its list. Its memory is the caller's to release.
 func (a *inquiry) blastRadius(answer *traverse.Answer, list string) *BlastRadius {
-	answer.Completeness = a.told(answer.Completeness)
-	return &BlastRadius{answer, a.Session, list}
+	return &BlastRadius{answer, a.Session, list, a.completeness(answer.Completeness)}
 }
 
 // blast asks for the blast radius.
@@ -87,7 +87,7 @@ func (b *BlastRadius) Sources(ctx context.Context) ([]Entity, error) {
 }
 
 // Completeness of the answer.
-func (b *BlastRadius) Completeness() Completeness { return completenessOf(b.Answer.Completeness) }
+func (b *BlastRadius) Completeness() Completeness { return b.completeness }
 
 // BlastRadiusHub is the type of that name.
 type BlastRadiusHub struct {

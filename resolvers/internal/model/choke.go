@@ -33,7 +33,7 @@ func (s *Session) ChokePoints(ctx context.Context, start Start, first *int32, r 
 	if err != nil {
 		return nil, err
 	}
-	searching, cancel := early(ctx)
+	searching, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
 	answer, err := a.blast(searching)
 	if err != nil {

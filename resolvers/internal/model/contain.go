@@ -62,7 +62,7 @@ func (a *inquiry) contain(ctx context.Context, responses []traverse.Response) (*
 	if a.nowhere() {
 		return &traverse.Containment{Before: nothing(), After: nothing()}, nil
 	}
-	ctx, cancel := early(ctx)
+	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
 	return traverse.Contain(ctx, a.here(ctx), a.q, responses)
 }

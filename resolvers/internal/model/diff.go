@@ -42,7 +42,7 @@ func (a *inquiry) compare(ctx context.Context, then, now time.Time) (*traverse.D
 	if a.nowhere() {
 		return &traverse.Diff{Earlier: nothing(), Later: nothing()}, nil
 	}
-	ctx, cancel := early(ctx)
+	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
 	return traverse.Compare(ctx, a.ground(ctx, then), a.ground(ctx, now), a.q, then, now)
 }

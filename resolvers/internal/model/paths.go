@@ -43,7 +43,7 @@ func (a *inquiry) paths(ctx context.Context, goal graph.ID, k int) (traverse.Pat
 	if a.nowhere() {
 		return traverse.PathsAnswer{Completeness: nothing().Completeness}, nil
 	}
-	ctx, cancel := early(ctx)
+	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
 	return traverse.Paths(ctx, a.here(ctx), a.q, goal, k)
 }

@@ -70,7 +70,7 @@ func (a *inquiry) plan(ctx context.Context, q traverse.PlanQuestion) (traverse.P
 	if a.nowhere() {
 		return traverse.Plan{Exact: true, Completeness: nothing().Completeness}, nil
 	}
-	ctx, cancel := early(ctx)
+	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
 	return traverse.PlanContainment(ctx, a.here(ctx), q)
 }

@@ -128,16 +128,6 @@ func (s *Session) ground(ctx context.Context, asOf time.Time) traverse.Ground {
 // here is where the question is asked.
 func (a *inquiry) here(ctx context.Context) traverse.Ground { return a.ground(ctx, a.q.AsOf) }
 
-// early ends at nine tenths of the time that ctx has left: several searches that are cut short then can still be
-// answered.
-func early(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok {
-		return ctx, func() {}
-	}
-	return context.WithDeadline(ctx, end.Add(-time.Until(end)/10))
-}
-
 // leastCriticality refuses unknown as the least that counts. The error wraps graph.ErrInvalid.
 func leastCriticality(c graph.Criticality) error {
 	if c == graph.CriticalityUnknown {
@@ -153,19 +143,10 @@ type Completeness struct {
 	VisitedNodes, VisitedEdges int
 }
 
-// told says also whether the question started from all sources.
-func (a *inquiry) told(c traverse.Completeness) traverse.Completeness {
+// completeness says also whether the question started from all sources.
+func (a *inquiry) completeness(c traverse.Completeness) Completeness {
 	if !a.whole {
 		c = c.OfPart()
 	}
-	return c
-}
-
-// completeness is told of an answer.
-func (a *inquiry) completeness(c traverse.Completeness) Completeness {
-	return completenessOf(a.told(c))
-}
-
-func completenessOf(c traverse.Completeness) Completeness {
 	return Completeness{c.Complete, c.Reason, c.Nodes, c.Edges}
 }
