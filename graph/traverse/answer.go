@@ -99,7 +99,7 @@ func (s *search) answer(ctx context.Context, asked *asking, limit Limit) (*Answe
 	}
 	limit = cmp.Or(limit, late)
 	a := &Answer{
-		Sources: s.sourceIDs(), Hubs: s.hubList(), asking: asked, cut: s.cut, found: s, routes: routes{s, map[point]*way{}},
+		Sources: s.sourceIDs(), Hubs: s.hubList(), asking: asked, cut: s.cut, found: s, routes: routes{search: s, known: map[point]*way{}},
 		Completeness: Completeness{limit == LimitNone, limit, s.reached, s.edges},
 	}
 	a.count()
@@ -214,6 +214,9 @@ func (a *Answer) add(h *HopCount, kind graph.Kind, c graph.Criticality, n int) {
 func (a *Answer) findClasses() (out []*class) {
 	s := a.found
 	a.classes = map[compact.Node]*class{}
+	if !s.g.AnySame() {
+		return nil
+	}
 	for hop := range s.hopCount() {
 		s.each(hop, func(_ int, n compact.Node) {
 			if !s.g.Mark(n).Same() || a.classes[n] != nil {
@@ -332,6 +335,10 @@ func (a *Answer) list(after *Target, n int, pass func(compact.Node) bool) []Targ
 	for ; hop < a.found.hopCount() && len(out) < n; hop++ {
 		out = append(out, a.listHop(hop, after, n-len(out), pass)...)
 	}
+	a.routes.shown = a.routes.shown[:0]
+	for _, t := range out {
+		a.routes.shown = append(a.routes.shown, point{t.node, t.Hops, compact.InstantOf(t.Arrival)})
+	}
 	return out
 }
 
@@ -345,10 +352,10 @@ func (a *Answer) listHop(hop int, after *Target, n int, pass func(compact.Node) 
 		return s.g.Compare(x.node, y.node)
 	}}
 	s.each(hop, func(l int, node compact.Node) {
-		if !s.isTarget(node) || !pass(node) {
+		x := listed{node, s.at(l)}
+		if best.refuses(x) || !s.isTarget(node) || !pass(node) {
 			return
 		}
-		x := listed{node, s.at(l)}
 		if after != nil && hop == after.Hops &&
 			cmp.Or(cmp.Compare(x.at, compact.InstantOf(after.Arrival)), s.g.ID(node).Compare(after.ID)) <= 0 {
 			return
@@ -443,7 +450,7 @@ func (h *smallest[T]) add(x T) {
 		}
 		return
 	}
-	if h.compare(x, h.items[0]) >= 0 {
+	if h.refuses(x) {
 		return
 	}
 	h.items[0] = x
@@ -460,6 +467,9 @@ func (h *smallest[T]) add(x T) {
 		h.items[i], h.items[great], i = h.items[great], h.items[i], great
 	}
 }
+
+// refuses reports whether x is not among the smallest.
+func (h *smallest[T]) refuses(x T) bool { return len(h.items) == h.n && h.compare(x, h.items[0]) >= 0 }
 
 // sorted gives what was kept, the smallest first.
 func (h *smallest[T]) sorted() []T {

@@ -54,6 +54,8 @@ type way struct {
 type routes struct {
 	*search
 	known map[point]*way
+	// shown are points to which ways will probably be asked for.
+	shown []point
 }
 
 // to is the route to a point.
@@ -84,6 +86,9 @@ func (r *routes) step(w *way, at compact.Instant) Step {
 // way is how the search came to the point, nil for a source.
 func (r *routes) way(p point) *way {
 	w, known := r.known[p]
+	if !known && r.together(p) {
+		w, known = r.known[p]
+	}
 	if !known {
 		if w = r.hopTo(p); w == nil && !r.isSource(p) {
 			w = r.sameTo(p)
@@ -91,6 +96,60 @@ func (r *routes) way(p point) *way {
 		r.known[p] = w
 	}
 	return w
+}
+
+// together finds the moves of one hop to all that is shown at p's, where it is less work to look from the hop before
+// than from each: a few sources have a hub beside them, say. It reports whether it did.
+func (r *routes) together(p point) bool {
+	if p.hop == 0 || !slices.Contains(r.shown, p) {
+		return false
+	}
+	var wanted []point
+	r.shown = slices.DeleteFunc(r.shown, func(s point) bool {
+		if s.hop == p.hop {
+			wanted = append(wanted, s)
+		}
+		return s.hop == p.hop
+	})
+	arcs := 0
+	for _, s := range wanted {
+		arcs += len(r.g.Arcs(s.node))
+	}
+	from, to := r.starts[p.hop-1], r.starts[p.hop]
+	for _, n := range r.nodes[from:to] {
+		if arcs -= len(r.g.Arcs(n)) + 1; arcs < 0 {
+			return false
+		}
+	}
+	r.hopsTo(wanted, from, to)
+	return true
+}
+
+// hopsTo is hopTo for several points of one hop, by the labels of the hop before.
+func (r *routes) hopsTo(wanted []point, from, to int) {
+	best, places := make([]way, len(wanted)), make(map[compact.Node]int, len(wanted))
+	r.mark(r.g.Numbers())
+	for i, p := range wanted {
+		places[p.node] = i
+		r.marked(p.node)
+	}
+	for l := from; l < to; l++ {
+		prev := point{r.nodes[l], wanted[0].hop - 1, r.at(l)}
+		for _, a := range r.g.Arcs(prev.node) {
+			if r.stamps[a.Far()] != r.stamp || a.Far() == prev.node {
+				continue
+			}
+			p, w := wanted[places[a.Far()]], way{prev, a}
+			found := r.known[p] != nil
+			if found && r.compare(&w, r.known[p]) >= 0 {
+				continue
+			}
+			if at, ok := r.walks(&w); ok && at == p.at {
+				best[places[p.node]] = w
+				r.known[p] = &best[places[p.node]]
+			}
+		}
+	}
 }
 
 func (r *routes) isSource(p point) bool {
