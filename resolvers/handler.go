@@ -61,6 +61,7 @@ func Handler(cfg Config) http.Handler {
 	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers, Schema: served()})
 	exec := executor.New(schema)
 	exec.SetParserTokenLimit(limits.Tokens)
+	exec.SetQueryCache(newDocuments())
 	exec.SetDefaultRulesFn(validationRules)
 	exec.SetDisableSuggestion(true)
 	exec.SetErrorPresenter(presenter(cfg.Logger))
@@ -83,9 +84,9 @@ func served() *ast.Schema {
 	return &s
 }
 
-// budgeted charges every field and list to the operation's budget.
+// budgeted charges every field and list to the operation's budget, and writes lists that are ready.
 func budgeted(ctx context.Context, next graphql.Resolver) (any, error) {
-	if err := model.ChargeField(ctx); err != nil {
+	if err := model.ChargeFields(ctx, 1); err != nil {
 		return nil, err
 	}
 	v, err := next(ctx)
@@ -95,7 +96,7 @@ func budgeted(ctx context.Context, next graphql.Resolver) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v, nil
+	return written(ctx, v)
 }
 
 // requestKey keys the request's id in its context.

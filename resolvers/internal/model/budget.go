@@ -46,13 +46,13 @@ func charged(ctx context.Context, rows int) error {
 	return nil
 }
 
-// ChargeField takes one field about to be answered. Errors: the cause of ctx, ErrCostly.
-func ChargeField(ctx context.Context) error {
+// ChargeFields takes fields about to be answered. Errors: the cause of ctx, ErrCostly.
+func ChargeFields(ctx context.Context, n int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if b, ok := ctx.Value(budgetKey{}).(*Budget); ok {
-		return b.take(&b.fields, 1, b.mostFields, "fields")
+		return b.take(&b.fields, n, b.mostFields, "fields")
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ type count struct {
 // page is the part that all connections share.
 type page struct {
 	PageInfo *PageInfo
-	cursors  []string
+	cursor   func(i int) string // of an item; sealing all is work that few ask for
 	count    func(context.Context) (count, error)
 }
 
@@ -69,13 +69,11 @@ type page struct {
 func (s *Session) page(p paging, sortKeys [][]byte, more bool, counter func(context.Context) (count, error)) page {
 	out := page{
 		PageInfo: &PageInfo{HasNextPage: more, HasPreviousPage: p.after != nil},
-		cursors:  make([]string, len(sortKeys)), count: onceCounted(counter),
-	}
-	for i, key := range sortKeys {
-		out.cursors[i] = s.Cursors.seal(s.View, p.list, key)
+		cursor:   func(i int) string { return s.Cursors.seal(s.View, p.list, sortKeys[i]) },
+		count:    onceCounted(counter),
 	}
 	if n := len(sortKeys); n > 0 {
-		out.PageInfo.StartCursor, out.PageInfo.EndCursor = out.cursors[0], out.cursors[n-1]
+		out.PageInfo.StartCursor, out.PageInfo.EndCursor = out.cursor(0), out.cursor(n-1)
 	}
 	return out
 }
@@ -112,7 +110,7 @@ func (p page) TotalCountCapped(ctx context.Context) (bool, error) {
 func edgesOf[N, E any](p page, nodes []N, edge func(string, N) E) []E {
 	out := make([]E, len(nodes))
 	for i, n := range nodes {
-		out[i] = edge(p.cursors[i], n)
+		out[i] = edge(p.cursor(i), n)
 	}
 	return out
 }
