@@ -166,6 +166,8 @@ type Edge struct {
 	Inferred bool `json:"inferred,omitempty"`
 	// Alerts that prove the edge, in order of id, at most MaxEdgeAlerts.
 	Alerts []ID `json:"alerts,omitempty"`
+	// Sightings are those that it is joined of, where EdgeQuery.Sightings asked for them.
+	Sightings []Sighting `json:"-"`
 }
 
 // MaxEdgeAlerts bounds Edge.Alerts.
@@ -180,21 +182,37 @@ func (e Edge) Compare(o Edge) int {
 // sightings with one observation key, as joined nodes can have, are one sighting. ok is false where nothing
 // had been seen by then.
 func JoinSightings(kind EdgeKind, from, to ID, sightings []Sighting, asOf time.Time) (e Edge, ok bool) {
-	byKey := map[ID]Sighting{}
-	for _, s := range sightings {
-		if old, seen := byKey[s.Observation]; seen {
-			s = old.Merge(s)
-		}
-		byKey[s.Observation] = s
+	return JoinDistinct(kind, from, to, DistinctSightings(sightings), asOf)
+}
+
+// DistinctSightings merges those with one observation key, and gives all in order of it. One by itself it gives as it
+// came.
+func DistinctSightings(all []Sighting) []Sighting {
+	if len(all) < 2 {
+		return all
 	}
-	for key, s := range byKey {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(s, t Sighting) int { return s.Observation.Compare(t.Observation) })
+	out := all[:1]
+	for _, s := range all[1:] {
+		if last := &out[len(out)-1]; last.Observation == s.Observation {
+			*last = last.Merge(s)
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// JoinDistinct is JoinSightings of sightings that all are distinct. It looks at the observation keys of alerts alone.
+func JoinDistinct(kind EdgeKind, from, to ID, distinct []Sighting, asOf time.Time) (e Edge, ok bool) {
+	e = Edge{Kind: kind, From: from, To: to, Inferred: true}
+	for _, s := range distinct {
 		if !asOf.IsZero() && s.FirstSeen.After(asOf) {
-			delete(byKey, key)
+			continue
 		}
-	}
-	e = Edge{Kind: kind, From: from, To: to, Inferred: true, Count: len(byKey)}
-	for _, s := range byKey {
 		s = s.asOf(asOf)
+		e.Count++
 		e.FirstSeen = EarlierKnown(e.FirstSeen, s.FirstSeen)
 		e.LastSeen = Later(e.LastSeen, s.LastSeen)
 		e.EndedAt = Later(e.EndedAt, s.EndedAt)

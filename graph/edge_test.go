@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -101,6 +102,32 @@ func TestSightingsJoinToOneEdge(t *testing.T) {
 		if ok != (c.count > 0) || e.Count != c.count || e.Inferred != c.inferred || !e.FirstSeen.Equal(hour(c.first)) || !e.LastSeen.Equal(hour(c.last)) || !e.EndedAt.Equal(hour(c.end)) {
 			t.Errorf("%s: %+v", name, e)
 		}
+	}
+}
+
+func TestAQueryForSightingsGivesTheDistinctOnesWhateverItHides(t *testing.T) {
+	keys := []graph.ID{graph.NewID(graph.KindObservation, "1"), graph.NewID(graph.KindObservation, "2"), graph.NewID(graph.KindAlert, "3")}
+	slices.SortFunc(keys, graph.ID.Compare)
+	see := func(key, first, last int) graph.Sighting {
+		return graph.Sighting{Observation: keys[key], FirstSeen: hour(first), LastSeen: hour(last)}
+	}
+	given := []graph.Sighting{see(2, 4, 4), see(0, 3, 5), see(1, 2, 2), see(0, 1, 4)}
+	before := slices.Clone(given)
+	for _, asks := range []bool{false, true} {
+		e, ok := graph.EdgeQuery{AsOf: hour(2), Sightings: asks}.Join(graph.EdgeAdminOf, graph.ID{1}, graph.ID{2}, given)
+		if !ok || e.Count != 2 || !e.LastSeen.Equal(hour(2)) {
+			t.Errorf("as of the second hour: %+v", e)
+		}
+		var want []graph.Sighting
+		if asks {
+			want = []graph.Sighting{see(0, 1, 5), see(1, 2, 2), see(2, 4, 4)}
+		}
+		if !slices.Equal(e.Sightings, want) {
+			t.Errorf("asked for them: %t, sightings %+v, want %+v", asks, e.Sightings, want)
+		}
+	}
+	if !slices.Equal(given, before) {
+		t.Error("what was given is another")
 	}
 }
 

@@ -126,6 +126,19 @@ type EdgeQuery struct {
 	// AsOf is valid time over what is known now: edges first seen after it are left out, and what happened
 	// after it is hidden. Zero means now.
 	AsOf time.Time
+	// Sightings asks for Edge.Sightings: the distinct ones that are known now, whatever AsOf hides, in order of their
+	// observation keys. Derived edges have none.
+	Sightings bool
+}
+
+// Join makes the edge that answers the query, as JoinSightings does.
+func (q EdgeQuery) Join(kind EdgeKind, from, to ID, sightings []Sighting) (e Edge, ok bool) {
+	distinct := DistinctSightings(sightings)
+	e, ok = JoinDistinct(kind, from, to, distinct, q.AsOf)
+	if q.Sightings {
+		e.Sightings = distinct
+	}
+	return e, ok
 }
 
 // AlertQuery asks for alerts.

@@ -151,7 +151,7 @@ func (r *edgeReader) observed(id graph.ID, members int, q graph.EdgeQuery) ([]gr
 	}
 	var out []graph.Edge
 	for _, k := range slices.SortedFunc(maps.Keys(groups), rules.Ends.Compare) {
-		if e, ok := graph.JoinSightings(k.Kind, k.From, k.To, groups[k], q.AsOf); ok {
+		if e, ok := q.Join(k.Kind, k.From, k.To, groups[k]); ok {
 			out = append(out, e)
 		}
 	}

@@ -48,7 +48,7 @@ func wholeOf(t TB, s graph.Store) whole {
 			w.root[id] = e.ID
 		}
 	}
-	for _, e := range edges(t, s, graph.EdgeQuery{}) {
+	for _, e := range edges(t, s, graph.EdgeQuery{Sightings: true}) {
 		w.edges[keyOf(e)] = e
 	}
 	for _, a := range must(s.Alerts(ctx, view, graph.AlertQuery{}))(t).Items {
@@ -123,7 +123,7 @@ func agreeOnEdges(t TB, s graph.Store, w whole) {
 		at[graph.Both] = slices.Concat(at[graph.Out], at[graph.In])
 		slices.SortFunc(at[graph.Both], graph.Edge.Compare)
 		dir := graph.Direction(1 + id[1]%3) // one of them for each id: questions are dear
-		q := graph.EdgeQuery{Nodes: []graph.ID{id}, Direction: dir, Kinds: drawnEdges}
+		q := graph.EdgeQuery{Nodes: []graph.ID{id}, Direction: dir, Kinds: drawnEdges, Sightings: true}
 		same(t, fmt.Sprint("edges at ", id, " in direction ", dir), at[dir], edges(t, s, q))
 	}
 	agreeOnDerived(t, s, w, all)
@@ -142,15 +142,15 @@ func agreeOnDerived(t TB, s graph.Store, w whole, all []graph.Edge) {
 	}
 	var byKind []graph.Edge
 	for _, k := range append(drawnEdges, graph.EdgePossiblySame) {
-		byKind = append(byKind, edges(t, s, graph.EdgeQuery{Nodes: nodes, Kinds: []graph.EdgeKind{k}})...)
+		byKind = append(byKind, edges(t, s, graph.EdgeQuery{Nodes: nodes, Kinds: []graph.EdgeKind{k}, Sightings: true})...)
 	}
 	slices.SortFunc(byKind, graph.Edge.Compare)
-	at := edges(t, s, graph.EdgeQuery{Nodes: nodes})
+	at := edges(t, s, graph.EdgeQuery{Nodes: nodes, Sightings: true})
 	same(t, "edges kind by kind", at, byKind)
 	for _, dir := range []graph.Direction{graph.Out, graph.In} {
-		same(t, "edges at one end of all nodes", at, edges(t, s, graph.EdgeQuery{Nodes: nodes, Direction: dir}))
+		same(t, "edges at one end of all nodes", at, edges(t, s, graph.EdgeQuery{Nodes: nodes, Direction: dir, Sightings: true}))
 	}
-	same(t, "edges as of after all that was seen", at, edges(t, s, graph.EdgeQuery{Nodes: nodes, AsOf: Epoch.AddDate(1, 0, 0)}))
+	same(t, "edges as of after all that was seen", at, edges(t, s, graph.EdgeQuery{Nodes: nodes, AsOf: Epoch.AddDate(1, 0, 0), Sightings: true}))
 	derived := 0
 	at = slices.DeleteFunc(at, func(e graph.Edge) bool {
 		if e.Kind != graph.EdgePossiblySame {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -35,6 +36,39 @@ func checkChanges(t *testing.T, fresh func(TB) Subject) {
 			}
 		}
 	})
+}
+
+// checkPastChanges: a sighting within the span of another can change without the edge being another now. It is another
+// as of an instant between.
+func checkPastChanges(t *testing.T, fresh func(TB) Subject) {
+	s := fresh(t).Open(t, NewClock().Now)
+	defer s.Close()
+	user, _ := graph.NewKey(graph.KindIdentity, graph.KeyAzureADUserID, "u1")
+	device, _ := graph.NewKey(graph.KindDevice, graph.KeyMdeDeviceID, "m1")
+	ends := []graph.ID{user.ID(), device.ID()}
+	hour := func(h int) time.Time { return Epoch.Add(time.Duration(h) * time.Hour) }
+	seen := func(key string, first, last int) graph.EdgeObservation {
+		return graph.EdgeObservation{
+			Kind: graph.EdgeLoggedOn, From: ends[0], To: ends[1], FirstSeen: hour(first), LastSeen: hour(last),
+			Observation: graph.NewID(graph.KindObservation, key),
+		}
+	}
+	observed := []graph.EntityObservation{{Keys: []graph.Key{user}}, {Keys: []graph.Key{device}}}
+	before := apply(t, s, graph.Batch{Entities: observed, Edges: []graph.EdgeObservation{seen("long", 0, 9), seen("short", 5, 6)}}).Revision
+	now, then := graph.EdgeQuery{}, graph.EdgeQuery{AsOf: hour(4)}
+	was := edges(t, s, now)
+	wider := graph.Batch{Entities: observed, Edges: []graph.EdgeObservation{seen("short", 4, 6)}}
+	after := apply(t, s, wider).Revision
+	same(t, "the edge now", was, edges(t, s, now))
+	if e := edges(t, s, then); len(e) != 1 || e[0].Count != 2 {
+		t.Errorf("as of between the edge is %+v", e)
+	}
+	if names := namedBy(changes(t, s, before)).nodes; after <= before || !names[ends[0]] || !names[ends[1]] {
+		t.Errorf("revision %d after %d, named are %v", after, before, names)
+	}
+	if again := apply(t, s, wider).Revision; again != after {
+		t.Errorf("the same again made revision %d after %d", again, after)
+	}
 }
 
 func changes(t TB, s graph.Store, since graph.Revision) []graph.Change {

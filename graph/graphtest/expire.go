@@ -39,7 +39,7 @@ func (t *modelTenant) expire(e *graph.Expiry, receipt *graph.Receipt) (out gone)
 	}
 	slices.SortFunc(out.alerts, graph.ID.Compare)
 	for _, at := range e.Edges {
-		edge, ok := t.world.edge(edgeKey{at.From, at.Kind, at.To}, time.Time{})
+		edge, ok := t.world.edge(edgeKey{at.From, at.Kind, at.To}, graph.EdgeQuery{})
 		if !ok || at.From == at.To || !edge.Over(e.EdgesBefore, e.CredentialLife) {
 			continue
 		}

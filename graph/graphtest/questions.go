@@ -107,7 +107,8 @@ func (d drawn) incidentQuery() graph.IncidentQuery {
 func (d drawn) edgeQuery() graph.EdgeQuery {
 	q := graph.EdgeQuery{
 		Direction: graph.Direction(rapid.IntRange(0, 3).Draw(d.t, "direction")), AsOf: d.instant("as of"),
-		Kinds: some(d.t, "kinds", append(drawnEdges, graph.EdgePossiblySame, graph.EdgeEvidenceOf, 200)),
+		Kinds:     some(d.t, "kinds", append(drawnEdges, graph.EdgePossiblySame, graph.EdgeEvidenceOf, 200)),
+		Sightings: rapid.Bool().Draw(d.t, "sightings"),
 	}
 	if rapid.IntRange(0, 3).Draw(d.t, "scan") > 0 {
 		q.Nodes = rapid.SliceOfN(rapid.SampledFrom(d.nodes), 0, 4).Draw(d.t, "nodes")

@@ -97,7 +97,7 @@ func (t *modelTenant) edgesOf(q graph.EdgeQuery) []graph.Edge {
 	}
 	var all, out []graph.Edge
 	for k := range t.world.edges {
-		if e, ok := t.world.edge(k, q.AsOf); ok {
+		if e, ok := t.world.edge(k, q); ok {
 			all = append(all, e)
 		}
 	}

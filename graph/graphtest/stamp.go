@@ -77,12 +77,12 @@ func (t *modelTenant) changedEntities(before *modelTenant) []graph.ID {
 	return out
 }
 
-// touchedEntities adds the ends of edges that changed, and what is no node any more: its edges are another's.
+// touchedEntities adds the ends of edges that changed, now or as of any instant, and what is no node any more: its edges
+// are another's.
 func (t *modelTenant) touchedEntities(before *modelTenant, entities []graph.ID) []graph.ID {
 	out := slices.Clone(entities)
 	for k := range t.world.edges {
-		now, _ := t.world.edge(k, time.Time{})
-		if old, ok := before.world.edge(k, time.Time{}); !ok || !sameJSON(old, now) {
+		if !sameJSON(graph.DistinctSightings(before.world.edges[k]), graph.DistinctSightings(t.world.edges[k])) {
 			out = append(out, k.from, k.to)
 		}
 	}

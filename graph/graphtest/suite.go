@@ -97,6 +97,7 @@ var suite = []check{
 	{"what is read beside writers is what some commit left", checkBeside},
 	{"tenants never see each other", checkTenants},
 	{"changes name everything that a commit touched", checkChanges},
+	{"what changes only how an edge was is a change", checkPastChanges},
 	{"documents commit with the graph", checkDocuments},
 	{"what is over goes when it is asked to, and nothing else", checkExpiry},
 	{"an edge that is over is one, of however many ids", checkExpiryJoined},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -139,9 +138,9 @@ func (w *world) nameSame() {
 	}
 }
 
-// edge joins one edge as it stood at asOf.
-func (w *world) edge(k edgeKey, asOf time.Time) (graph.Edge, bool) {
-	return graph.JoinSightings(k.kind, k.from, k.to, w.edges[k], asOf)
+// edge joins one edge as a query asks for it.
+func (w *world) edge(k edgeKey, q graph.EdgeQuery) (graph.Edge, bool) {
+	return q.Join(k.kind, k.from, k.to, w.edges[k])
 }
 
 // derived lists the possiblySameAs edges that are followed.

@@ -180,7 +180,7 @@ func (r *reader) joined(nodes string, params map[string]any, types []string, q g
 	for _, node := range slices.SortedFunc(maps.Keys(at), graph.ID.Compare) {
 		out.nodes, out.last = out.nodes+1, node
 		for _, k := range slices.SortedFunc(maps.Keys(at[node]), rules.Ends.Compare) {
-			if e, ok := graph.JoinSightings(k.Kind, k.From, k.To, at[node][k], q.AsOf); ok {
+			if e, ok := q.Join(k.Kind, k.From, k.To, at[node][k]); ok {
 				out.edges = append(out.edges, e)
 			}
 		}

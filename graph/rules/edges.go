@@ -3,7 +3,6 @@ package rules
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -88,18 +87,19 @@ func (c *commit) touchEdge(r relation, added bool, unsure map[Ends]bool) error {
 	return nil
 }
 
-// compareEdges touches the ends of those edges that show something else than before.
+// compareEdges touches the ends of those edges that show something else than before, now or as of an earlier instant:
+// those with other sightings.
 func (c *commit) compareEdges(unsure map[Ends]bool) error {
 	for at := range unsure {
-		before, err := joined(at, c.base.membersOf, c.base.edge)
+		before, err := distinct(at, c.base.membersOf, c.base.edge)
 		if err != nil {
 			return err
 		}
-		now, err := joined(at, c.membersOf, c.edge)
+		now, err := distinct(at, c.membersOf, c.edge)
 		if err != nil {
 			return err
 		}
-		if !sameEdge(before, now) {
+		if !slices.Equal(before, now) {
 			if err := errors.Join(c.touchNode(at.From), c.touchNode(at.To)); err != nil {
 				return err
 			}
@@ -108,28 +108,22 @@ func (c *commit) compareEdges(unsure map[Ends]bool) error {
 	return nil
 }
 
-// joined is one edge between two nodes, joined over the sightings between all their ids.
-func joined(at Ends, members func(graph.ID) ([]graph.ID, error), sightings func(Ends) ([]graph.Sighting, error)) (graph.Edge, error) {
+// distinct are the distinct sightings between all ids of two nodes.
+func distinct(at Ends, members func(graph.ID) ([]graph.ID, error), sightings func(Ends) ([]graph.Sighting, error)) ([]graph.Sighting, error) {
 	from, err1 := members(at.From)
 	to, err2 := members(at.To)
 	if err := errors.Join(err1, err2); err != nil {
-		return graph.Edge{}, err
+		return nil, err
 	}
 	var all []graph.Sighting
 	for _, f := range append(slices.Clone(from), at.From) {
 		for _, t := range append(slices.Clone(to), at.To) {
 			some, err := sightings(Ends{f, at.Kind, t})
 			if err != nil {
-				return graph.Edge{}, err
+				return nil, err
 			}
 			all = append(all, some...)
 		}
 	}
-	e, _ := graph.JoinSightings(at.Kind, at.From, at.To, all, time.Time{})
-	return e, nil
-}
-
-func sameEdge(a, b graph.Edge) bool {
-	return a.FirstSeen.Equal(b.FirstSeen) && a.LastSeen.Equal(b.LastSeen) && a.EndedAt.Equal(b.EndedAt) &&
-		a.Count == b.Count && a.Inferred == b.Inferred && slices.Equal(a.Sources, b.Sources) && slices.Equal(a.Alerts, b.Alerts)
+	return graph.DistinctSightings(all), nil
 }

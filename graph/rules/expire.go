@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -90,9 +91,13 @@ func (c *commit) expireEdge(at graph.EdgeKey, e *graph.Expiry) error {
 	if err := errors.Join(err1, err2); err != nil || from != at.From || to != at.To || from == to {
 		return err
 	}
-	edge, err := joined(shown, c.base.membersOf, c.base.edge)
-	if err != nil || edge.Count == 0 || !edge.Over(e.EdgesBefore, e.CredentialLife) {
+	seen, err := distinct(shown, c.base.membersOf, c.base.edge)
+	if err != nil {
 		return err
+	}
+	edge, ok := graph.JoinDistinct(shown.Kind, shown.From, shown.To, seen, time.Time{})
+	if !ok || !edge.Over(e.EdgesBefore, e.CredentialLife) {
+		return nil
 	}
 	before := len(c.expired.Expired)
 	if err := c.expirePairs(shown); err != nil || len(c.expired.Expired) == before {
