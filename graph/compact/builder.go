@@ -21,19 +21,20 @@ var ErrFull = errors.New("graph is too large")
 // Once a limit was met it takes in nothing more, and what it holds is not whole: Err tells. Graphs that were made before
 // stay good.
 type Builder struct {
-	ids     *ids
-	marks   draft[Mark]
-	places  draft[place]
-	records draft[record]
-	rares   rares
-	arena   arena
-	nodes   int
-	edges   int
-	same    int    // nodes with possiblySameAs edges
-	ordered uint32 // so many of the first numbers are in order of id
-	edition uint32
-	free    []uint32 // numbers of edges that are gone
-	err     error
+	ids       *ids
+	marks     draft[Mark]
+	places    draft[place]
+	records   draft[record]
+	rares     rares
+	arena     arena
+	histories histories
+	nodes     int
+	edges     int
+	same      int    // nodes with possiblySameAs edges
+	ordered   uint32 // so many of the first numbers are in order of id
+	edition   uint32
+	free      []uint32 // numbers of edges that are gone
+	err       error
 	// The limits.
 	maxNodes, maxEdges int
 }
@@ -62,6 +63,7 @@ func (b *Builder) Graph() *Graph {
 	g := &Graph{
 		ids: b.ids, names: b.ids.names.show(), marks: b.marks.show(), places: b.places.show(), records: b.records.show(), rares: b.rares.show(),
 		chunks: b.arena.show(), nodes: b.nodes, edges: b.edges, same: b.same, ordered: b.ordered, memory: b.memory(),
+		histories: b.histories.show(), remembers: b.histories.kept,
 	}
 	b.edition++
 	return g
@@ -178,6 +180,7 @@ func (b *Builder) Insert(e graph.Edge, from, to Node) {
 	}
 	b.arc(from, arcOf(to, e.Kind, slot, false))
 	b.arc(to, arcOf(from, e.Kind, slot, true))
+	b.remember(slot, &e)
 }
 
 // record notes what an edge has; Err tells where that cannot be.
@@ -228,6 +231,7 @@ func (b *Builder) Set(edge uint32, e graph.Edge) {
 	r := b.record(&e)
 	b.rares.give(b.edition, b.records.at(edge).rare())
 	*b.records.change(b.edition, edge) = r
+	b.remember(edge, &e)
 }
 
 // Remove takes out edges, each given by its number, and the nodes at which they are.
@@ -248,6 +252,7 @@ func (b *Builder) Remove(edges map[uint32]struct{}, ends map[Node]struct{}) {
 	}
 	for e := range edges {
 		b.rares.give(b.edition, b.records.at(e).rare())
+		b.histories.set(b.edition, e, nil)
 		b.free = append(b.free, e)
 	}
 	b.edges -= len(edges)
@@ -276,6 +281,7 @@ func (b *Builder) renumber() {
 	})
 	b.eachArc(func(_ Node, a *Arc) { a.slot = a.slot&^(1<<slotBits-1) | (fresh[a.Edge()] - 1) })
 	b.records, b.free = records, nil
+	b.histories.renumber(b.edition, fresh)
 }
 
 func (b *Builder) eachArc(f func(Node, *Arc)) {

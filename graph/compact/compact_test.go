@@ -232,26 +232,33 @@ func TestEdgesShareWhatIsTheSameAndNothingElse(t *testing.T) {
 	}
 }
 
-// Most edges here have a rest in common; some have alerts, and a few are seen for long.
+// Most edges here have a rest in common; some have alerts, a few are seen for long, and where history is kept most were
+// seen several times.
 func TestMemoryIsWhatTheHeapGrowsBy(t *testing.T) {
 	const nodes, edges = 40_000, 200_000
 	ids := make([]graph.ID, nodes)
 	for i := range ids {
 		ids[i] = number(i)
 	}
-	for name, tidy := range map[string]bool{"as it grew": false, "tidy": true} {
+	for name, c := range map[string]struct{ tidy, history bool }{"as it grew": {}, "tidy": {tidy: true}, "with history": {history: true}, "tidy with history": {true, true}} {
 		t.Run(name, func(t *testing.T) {
 			before := heap()
 			b := NewBuilder()
+			if c.history {
+				b.KeepHistory()
+			}
 			for i := range edges {
 				from := epoch.Add(time.Duration(i) * time.Second)
 				e := graph.Edge{Kind: graph.EdgeRan, FirstSeen: from, LastSeen: from.AddDate(i%10, 0, 0), Count: 1 + i%3, Sources: []string{fmt.Sprint("source ", i%5)}}
 				if i%10 == 0 {
 					e.Alerts = []graph.ID{graph.NewID(graph.KindAlert, fmt.Sprint(i)), graph.NewID(graph.KindAlert, fmt.Sprint(i/2))}
 				}
+				for k := range i % 4 {
+					e.Sightings = append(e.Sightings, graph.Sighting{FirstSeen: from.Add(time.Duration(k*i) * time.Second), LastSeen: from.Add(time.Duration(k*i+9) * time.Second)})
+				}
 				b.Insert(e, b.Node(ids[i%nodes]), b.Node(ids[i*7919%(i+1)%nodes]))
 			}
-			if tidy {
+			if c.tidy {
 				b.Tidy()
 			}
 			g := b.Graph()

@@ -121,6 +121,12 @@ type Graph struct {
 	same    int
 	ordered uint32
 	memory  Memory
+	// histories are those of edges, where the Builder kept them.
+	histories table[string]
+	remembers bool
+	// past says that all is as of an instant; see AsOf.
+	past bool
+	at   Instant
 }
 
 // Size counts nodes and edges.
@@ -167,25 +173,38 @@ func (g *Graph) ID(n Node) graph.ID { return *g.names.at(uint32(n)) }
 // Mark of a node.
 func (g *Graph) Mark(n Node) Mark { return *g.marks.at(uint32(n)) }
 
-// Sorted is how many of the first of Arcs are in order of Arc.Move.
+// Sorted is how many of the first of Arcs are in order of Arc.Move, at least.
 func (g *Graph) Sorted(n Node) int {
 	p := g.places.at(uint32(n))
-	if p.alias() {
+	if p.alias() || g.past {
 		return 0
 	}
 	return int(p.sorted())
 }
 
 // Arcs are the edges at a node; they must not be changed.
-func (g *Graph) Arcs(n Node) []Arc { return lie(g.chunks, g.places.at(uint32(n))) }
+func (g *Graph) Arcs(n Node) []Arc {
+	arcs := lie(g.chunks, g.places.at(uint32(n)))
+	if g.past {
+		return g.then(arcs)
+	}
+	return arcs
+}
 
 // Seen is when an edge was seen first and last; ended where it has an end of its own, else None.
 func (g *Graph) Seen(edge uint32) (first, last, ended Instant) {
+	if g.past {
+		return g.seenAt(edge, g.at)
+	}
 	return g.records.at(edge).seen(&g.rares)
 }
 
 // Edge is the edge of an arc at a node, whole. What its slices hold must not be changed.
 func (g *Graph) Edge(near Node, a Arc) graph.Edge {
+	if g.past {
+		e, _ := g.EdgeAt(near, a, g.at)
+		return e
+	}
 	return whole(&g.names, &g.records, &g.rares, near, a)
 }
 

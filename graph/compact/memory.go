@@ -18,12 +18,16 @@ type Memory struct {
 	Records int `json:"records"`
 	// Rest is what edges share or few have, their sources and alerts for instance; estimated.
 	Rest int `json:"rest"`
+	// History is what tells how edges were as of earlier instants; estimated.
+	History int `json:"history"`
 	// Builder is what the graph's Builder keeps to go on from it; estimated.
 	Builder int `json:"builder"`
 }
 
 // Total is the sum.
-func (m Memory) Total() int { return m.IDs + m.Nodes + m.Arcs + m.Records + m.Rest + m.Builder }
+func (m Memory) Total() int {
+	return m.IDs + m.Nodes + m.Arcs + m.Records + m.Rest + m.History + m.Builder
+}
 
 // Memory tells what the graph took when it was made.
 func (g *Graph) Memory() Memory { return g.memory }
@@ -44,9 +48,11 @@ func (b *Builder) memory() Memory {
 		Arcs:    b.arena.total*arcBytes + len(b.arena.chunks)*headerBytes,
 		Records: b.records.bytes(),
 		Rest:    b.rares.draft.bytes() + b.rares.outside,
+		History: b.histories.bytes() + b.histories.outside,
 	}
 	for _, n := range []int{
 		cap(b.ids.names.made), cap(b.places.made), cap(b.marks.made), cap(b.records.made), cap(b.rares.made),
+		cap(b.histories.made),
 		cap(b.rares.uses), cap(b.rares.unused), cap(b.free), cap(b.arena.spare),
 	} {
 		m.Builder += n * numberBytes

@@ -78,12 +78,20 @@ func drawEdge(t *rapid.T) graph.Edge {
 	for i := range rapid.IntRange(0, 2).Draw(t, "alerts") {
 		e.Alerts = append(e.Alerts, graph.NewID(graph.KindAlert, fmt.Sprint(i)))
 	}
+	if e.Kind != graph.EdgePossiblySame && rapid.Bool().Draw(t, "seen") {
+		var seen []graph.Sighting
+		for key := range rapid.IntRange(1, 3).Draw(t, "sightings") {
+			seen = append(seen, drawSighting(t, key))
+		}
+		e = seenSo(e.Kind, e.From, e.To, seen)
+	}
 	return e
 }
 
 func TestAGraphIsWhatTheModelIsAndStaysSo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b, m := NewBuilder(), model{map[graph.ID]bool{}, map[graph.ID]uint8{}, map[graph.ID]graph.ID{}, map[graph.EdgeKey]graph.Edge{}}
+		b.KeepHistory()
 		type pair struct {
 			g *Graph
 			m model
@@ -197,6 +205,15 @@ func expect(t *rapid.T, g *Graph, m model) {
 				t.Fatalf("%+v was seen %d, %d, %d, move %d", e, first, last, ended, a.Move())
 			}
 			got = append(got, e)
+			for _, at := range instants[:4] {
+				if seen := m.edges[keyOf(e)].Sightings; seen != nil {
+					want, ok := graph.JoinDistinct(e.Kind, e.From, e.To, seen, at)
+					expectAt(t, g, n, a, InstantOf(at), want, ok)
+				}
+			}
+		}
+		for i := range want {
+			want[i].Sightings = nil
 		}
 		order := func(a, b graph.Edge) int { return cmp.Or(a.Compare(b), 0) }
 		slices.SortFunc(got, order)

@@ -1,0 +1,377 @@
+package compact
+
+import (
+	"cmp"
+	"encoding/binary"
+	"iter"
+	"slices"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// histories are the sightings of edges, where the joined edge does not tell how it was at earlier instants. Those of
+// 64 edges lie in one string, each behind its edge's place among them and its length; most edges have none.
+type histories struct {
+	draft[string]
+	kept    bool // the sightings of edges that are put in are looked at
+	outside int  // bytes outside of the table
+	// packing and paging are where one edge's, and those of 64, are put together.
+	packing, paging []byte
+}
+
+const (
+	historyBits = 6
+	historyMask = 1<<historyBits - 1
+)
+
+// historyOf gives what an edge has, packed; "" where it has none.
+func historyOf(t *table[string], edge uint32) string {
+	if edge>>historyBits >= uint32(t.n) {
+		return ""
+	}
+	for rest := *t.at(edge >> historyBits); rest != ""; {
+		var place byte
+		var packed string
+		if place, packed, rest = cutHistory(rest); place == byte(edge&historyMask) {
+			return packed
+		}
+	}
+	return ""
+}
+
+// cutHistory cuts off the first edge's.
+func cutHistory(all string) (place byte, packed, rest string) {
+	n, rest := uvarint(all[1:])
+	n = min(n, uint64(len(rest)))
+	return all[0], rest[:n], rest[n:]
+}
+
+// uvarint is binary.Uvarint of a string; it gives the rest.
+func uvarint(s string) (v uint64, rest string) {
+	for i := range len(s) {
+		v |= uint64(s[i]&0x7f) << (7 * i)
+		if s[i] < 0x80 {
+			return v, s[i+1:]
+		}
+	}
+	return v, ""
+}
+
+func varint(s string) (int64, string) {
+	v, rest := uvarint(s)
+	return int64(v>>1) ^ -int64(v&1), rest
+}
+
+// eachHistory walks through the edges that have one.
+func eachHistory(t *table[string]) iter.Seq2[uint32, string] {
+	return func(yield func(edge uint32, packed string) bool) {
+		for page := range uint32(t.n) {
+			for rest := *t.at(page); rest != ""; {
+				var place byte
+				var packed string
+				if place, packed, rest = cutHistory(rest); !yield(page<<historyBits|uint32(place), packed) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// set gives an edge another history; an empty one takes it away.
+func (h *histories) set(edition, edge uint32, packed []byte) {
+	if historyOf(&h.table, edge) == string(packed) {
+		return
+	}
+	page, place := edge>>historyBits, byte(edge&historyMask)
+	for uint32(h.n) <= page {
+		h.add(edition, "")
+	}
+	all := h.paging[:0]
+	for rest := *h.at(page); rest != ""; {
+		one := rest
+		var of byte
+		if of, _, rest = cutHistory(rest); of != place {
+			all = append(all, one[:len(one)-len(rest)]...)
+		}
+	}
+	if len(packed) > 0 {
+		all = binary.AppendUvarint(append(all, place), uint64(len(packed)))
+		all = append(all, packed...)
+	}
+	h.outside += textBytes(len(all)) - textBytes(len(*h.at(page)))
+	*h.change(edition, page) = string(all)
+	h.paging = all
+}
+
+// renumber gives what edges have to the numbers that they get, plus one, by those that they had.
+func (h *histories) renumber(edition uint32, fresh []uint32) {
+	old := h.table
+	h.draft, h.outside = draft[string]{}, 0
+	for edge, packed := range eachHistory(&old) {
+		h.set(edition, fresh[edge]-1, []byte(packed))
+	}
+}
+
+// textBytes is what the text of a string takes.
+func textBytes(n int) int { return (n + 15) / 16 * 16 }
+
+// What is said of a sighting by one bit each.
+const (
+	seenNever    = 1 << iota // nobody says when it was first
+	seenLong                 // the last instant is another than the first
+	seenEnded                // it has an end
+	seenInferred             // it is inferred
+	seenAlert                // its observation key is an alert's id
+	seenSource               // its source is another than that of the one before
+)
+
+// pack is the history of an edge by its sightings; empty where the joined edge tells all. It is void after the next
+// call.
+//
+// Sightings are in order of when they were first. Of each come bits, and as far as these say: the time since the one
+// before was first, that from the first instant to the last, that to the end, and the numbers of source and alert among
+// those of the joined edge. One more than the last number is no source, or an alert that the edge has no room for,
+// whose id follows.
+func (h *histories) pack(e *graph.Edge) []byte {
+	if tellsAll(e) {
+		return nil
+	}
+	seen := slices.Clone(e.Sightings)
+	slices.SortStableFunc(seen, func(s, t graph.Sighting) int { return cmp.Compare(InstantOf(s.FirstSeen), InstantOf(t.FirstSeen)) })
+	p, at, source := h.packing[:0], known(InstantOf(e.FirstSeen)), 0
+	for i := range seen {
+		p, at, source = appendSighting(p, e, &seen[i], at, source)
+	}
+	h.packing = p
+	return p
+}
+
+// tellsAll reports whether an edge is as of any instant as if it had been seen once, as the joined edge tells: all its
+// sightings begin when it does, and it shows their ends.
+func tellsAll(e *graph.Edge) bool {
+	return !slices.ContainsFunc(e.Sightings, func(s graph.Sighting) bool {
+		return !s.FirstSeen.Equal(e.FirstSeen) || !s.EndedAt.IsZero() && !s.EndedAt.Equal(e.EndedAt)
+	})
+}
+
+func appendSighting(p []byte, e *graph.Edge, s *graph.Sighting, at Instant, source int) ([]byte, Instant, int) {
+	first, last, ended := InstantOf(s.FirstSeen), InstantOf(s.LastSeen), InstantOf(s.EndedAt)
+	from, alert := len(e.Sources), s.Observation.Kind() == graph.KindAlert
+	if s.Source != "" {
+		from, _ = slices.BinarySearch(e.Sources, s.Source)
+	}
+	head := len(p)
+	p = append(p, bit(first == None, seenNever)|bit(last != first, seenLong)|bit(ended != None, seenEnded)|
+		bit(s.Inferred, seenInferred)|bit(alert, seenAlert)|bit(from != source, seenSource))
+	if first != None {
+		p = binary.AppendUvarint(p, uint64(first-at))
+		at = first
+	}
+	if p[head]&seenLong != 0 {
+		p = binary.AppendUvarint(p, uint64(last-at))
+	}
+	if p[head]&seenEnded != 0 {
+		p = binary.AppendVarint(p, int64(ended-at))
+	}
+	if p[head]&seenSource != 0 {
+		p = binary.AppendUvarint(p, uint64(from))
+	}
+	if alert {
+		i, shown := slices.BinarySearchFunc(e.Alerts, s.Observation, graph.ID.Compare)
+		if p = append(p, byte(bit(shown, byte(i))|bit(!shown, byte(len(e.Alerts))))); !shown {
+			p = append(p, s.Observation[:]...)
+		}
+	}
+	return p, at, from
+}
+
+// known is where counting begins: at the edge's first instant, if it has one.
+func known(first Instant) Instant {
+	if first == None {
+		return 0
+	}
+	return first
+}
+
+func bit(is bool, b byte) byte {
+	if is {
+		return b
+	}
+	return 0
+}
+
+// unpacking reads a history. What is no history gives sightings that nobody made, and no more.
+type unpacking struct {
+	rest   string
+	at     Instant // when the one before was first; before the first one, when the edge was
+	source uint64
+	of     *rare
+}
+
+// unpacked is a sighting; source and alert are numbers among those of the edge, or what lies behind them.
+type unpacked struct {
+	head               byte
+	first, last, ended Instant
+	source, alert      uint64
+	id                 graph.ID // of an alert that is not among those of the edge
+}
+
+func (u *unpacking) next() (s unpacked, ok bool) {
+	if u.rest == "" {
+		return s, false
+	}
+	s.head, u.rest = u.rest[0], u.rest[1:]
+	s.first, s.ended = None, None
+	if s.head&seenNever == 0 {
+		u.at += Instant(u.number())
+		s.first = u.at
+	}
+	if s.last = s.first; s.head&seenLong != 0 {
+		s.last = u.at + Instant(u.number())
+	}
+	if s.head&seenEnded != 0 {
+		var v int64
+		v, u.rest = varint(u.rest)
+		s.ended = u.at + Instant(v)
+	}
+	if s.head&seenSource != 0 {
+		u.source = u.number()
+	}
+	s.source = u.source
+	if s.head&seenAlert != 0 {
+		if s.alert = u.number(); s.alert >= uint64(len(u.of.alerts)) {
+			u.rest = u.rest[copy(s.id[:], u.rest):]
+		}
+	}
+	return s, true
+}
+
+func (u *unpacking) number() (v uint64) {
+	v, u.rest = uvarint(u.rest)
+	return v
+}
+
+// sighting is what was unpacked as the edge's sighting. Only an alert's has an observation key.
+func (u *unpacking) sighting(s unpacked) graph.Sighting {
+	out := graph.Sighting{
+		FirstSeen: s.first.Time(), LastSeen: s.last.Time(), EndedAt: s.ended.Time(), Inferred: s.head&seenInferred != 0, Observation: s.id,
+	}
+	if s.source < uint64(len(u.of.sources)) {
+		out.Source = u.of.sources[s.source]
+	}
+	if s.head&seenAlert != 0 && s.alert < uint64(len(u.of.alerts)) {
+		out.Observation = u.of.alerts[s.alert]
+	}
+	return out
+}
+
+// History reports whether the graph can tell how edges were as of earlier instants: whether its Builder kept it.
+func (g *Graph) History() bool { return g.remembers }
+
+// AsOf is the graph, which must have History, as of an earlier instant, None for now: valid time over what is known now. Of edges
+// those are there of which the instant was not before the first sighting, as EdgeAt gives them. All else, and what is
+// the same, is as it is now; Size too. Arcs and Edge are the dearer, and no Arcs are Sorted.
+func (g *Graph) AsOf(at Instant) *Graph {
+	then := *g
+	then.past, then.at = at != None, at
+	return &then
+}
+
+// then leaves out arcs of edges that are not there as of the graph's instant.
+func (g *Graph) then(arcs []Arc) []Arc {
+	for i, a := range arcs {
+		if g.there(a) {
+			continue
+		}
+		rest := append(make([]Arc, 0, len(arcs)-1), arcs[:i]...)
+		for _, a := range arcs[i+1:] {
+			if g.there(a) {
+				rest = append(rest, a)
+			}
+		}
+		return rest
+	}
+	return arcs
+}
+
+func (g *Graph) there(a Arc) bool {
+	if first, _, _ := g.records.at(a.Edge()).seen(&g.rares); first <= g.at || a.Kind() == graph.EdgePossiblySame {
+		return true
+	}
+	packed := historyOf(&g.histories, a.Edge()) // one that nobody says when it was is the first
+	return packed != "" && packed[0]&seenNever != 0
+}
+
+// seenAt is Seen as of an instant at which the edge is there.
+func (g *Graph) seenAt(edge uint32, at Instant) (first, last, ended Instant) {
+	r := g.records.at(edge)
+	first, last, ended = r.seen(&g.rares)
+	if last <= at && ended <= at {
+		return first, last, ended
+	}
+	packed := historyOf(&g.histories, edge)
+	if packed == "" {
+		return seenOnce(first, last, ended, at)
+	}
+	u := unpacking{rest: packed, at: known(first), of: g.rares.at(r.rare() & maxRares)}
+	first, last, ended = None, None, None
+	for s, ok := u.next(); ok && s.first <= at; s, ok = u.next() {
+		if first == None { // then they come in order
+			first = s.first
+		}
+		last = max(last, min(s.last, at))
+		if s.ended <= at {
+			ended = max(ended, s.ended)
+		}
+	}
+	if ended < last {
+		ended = None
+	}
+	return first, last, ended
+}
+
+// seenOnce hides of an edge that has been seen once what happened after the instant.
+func seenOnce(first, last, ended, at Instant) (Instant, Instant, Instant) {
+	if ended > at {
+		ended = None
+	}
+	return first, min(last, at), ended
+}
+
+// EdgeAt is Edge as of an instant; None is now. ok is false where it had not been seen by then. Without History it is
+// right of edges that have been seen once and not since they ended.
+func (g *Graph) EdgeAt(near Node, a Arc, at Instant) (e graph.Edge, ok bool) {
+	e = whole(&g.names, &g.records, &g.rares, near, a)
+	if at == None || a.Kind() == graph.EdgePossiblySame {
+		return e, true
+	}
+	packed := historyOf(&g.histories, a.Edge())
+	if packed == "" {
+		first, last, ended := seenOnce(InstantOf(e.FirstSeen), InstantOf(e.LastSeen), InstantOf(e.EndedAt), at)
+		e.LastSeen, e.EndedAt = last.Time(), ended.Time()
+		return e, first <= at
+	}
+	u := unpacking{rest: packed, at: known(InstantOf(e.FirstSeen)), of: g.rares.at(g.records.at(a.Edge()).rare() & maxRares)}
+	var all []graph.Sighting
+	for s, ok := u.next(); ok; s, ok = u.next() {
+		all = append(all, u.sighting(s))
+	}
+	return graph.JoinDistinct(e.Kind, e.From, e.To, all, at.Time())
+}
+
+// KeepHistory has the Builder keep of the sightings of edges (graph.EdgeQuery.Sightings) what EdgeAt needs. It must be
+// said before there are edges.
+func (b *Builder) KeepHistory() { b.histories.kept = true }
+
+// SameHistory reports whether an edge was seen just as one with which it has all else in common; always true where no
+// history is kept.
+func (b *Builder) SameHistory(edge uint32, e graph.Edge) bool {
+	return !b.histories.kept || historyOf(&b.histories.table, edge) == string(b.histories.pack(&e))
+}
+
+// remember keeps the sightings of an edge that was put in or changed.
+func (b *Builder) remember(edge uint32, e *graph.Edge) {
+	if b.histories.kept {
+		b.histories.set(b.edition, edge, b.histories.pack(e))
+	}
+}
