@@ -102,7 +102,7 @@ func ask(on Ground, q Question, named ...graph.ID) (*asking, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	on = on.knowing(q.Sources, named)
+	on = on.knowing(q, named)
 	q = q.normal(on.budget())
 	a := &asking{q: q, ways: newWays(q)}
 	var err error

@@ -94,6 +94,28 @@ func TestAHubIsReachedButNotWalkedThroughUnlessItIsASource(t *testing.T) {
 	}
 }
 
+func TestAHubIsJudgedAsOfTheInstant(t *testing.T) {
+	first := id(graph.KindMailMessage, "message")
+	common := file("common")
+	edges := []graph.Edge{edge(graph.EdgeAttached, common, first, 1, 1)}
+	for i := range 200 {
+		edges = append(edges, edge(graph.EdgePresentOn, common, device(named("d", i)), 1+i/5, 50))
+	}
+	for i := range edges {
+		edges[i].Sightings = []graph.Sighting{{Observation: id(graph.KindObservation, "once"), FirstSeen: edges[i].FirstSeen, LastSeen: edges[i].LastSeen}}
+	}
+	m := newMemory(edges...)
+	for asOf, c := range map[int]struct {
+		score int
+		hubs  []traverse.Hub
+	}{10: {50, nil}, 19: {95, nil}, 20: {0, []traverse.Hub{{ID: common, Degree: 101}}}, 0: {0, []traverse.Hub{{ID: common, Degree: 201}}}} {
+		a := ask(t, m, traverse.Question{Sources: []graph.ID{first}, AsOf: at(asOf)})
+		if a.Score != c.score || !slices.Equal(a.Hubs, c.hubs) {
+			t.Errorf("as of minute %d: score %d, hubs %v", asOf, a.Score, a.Hubs)
+		}
+	}
+}
+
 func TestRightsOverThousandsAreNoHub(t *testing.T) {
 	admins := group("admins")
 	edges := []graph.Edge{edge(graph.EdgeMemberOf, identity("a"), admins, 1, 1)}

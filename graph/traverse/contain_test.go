@@ -208,7 +208,7 @@ func TestAPlanIsASmallestSetOfActionsThatCutsOffWhatCanBe(t *testing.T) {
 	sizes := map[int]int{}
 	remaining := 0
 	worlds(t, func(t *rapid.T, r *rand.Rand, edges []graph.Edge, q traverse.Question) {
-		edges = append(edges, attack(r)...)
+		edges = append(edges, seenOnce(attack(r), q.AsOf)...)
 		q.Sources, q.ThroughHubs, q.EveryEdge, q.EdgeKinds = []graph.ID{pick(r, []graph.ID{identity(named("a", 0)), device(named("a", 0))})}, true, false, nil
 		m := graded(r, edges)
 		q.Least = graph.CriticalityHigh

@@ -19,9 +19,8 @@ type Diff struct {
 }
 
 // Compare asks a question as of two instants; a zero later one is now. A source that was not known at the earlier
-// instant, as far as its edges tell, led nowhere then. Both are asked of the ground, which must be Stored but where
-// later is now: earlier then gives the store. Errors: those of BlastRadius, graph.ErrInvalid where earlier is zero or
-// not before later.
+// instant, as far as its edges tell, led nowhere then. Each is asked of its own ground. Errors: those of BlastRadius,
+// graph.ErrInvalid where earlier is zero or not before later.
 func Compare(ctx context.Context, earlier, later Ground, q Question, then, now time.Time) (*Diff, error) {
 	if then.IsZero() || !now.IsZero() && !then.Before(now) {
 		return nil, fmt.Errorf("%w: the earlier instant must lie before the later one", graph.ErrInvalid)

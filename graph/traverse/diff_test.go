@@ -2,9 +2,14 @@ package traverse_test
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/graphtest"
@@ -57,4 +62,46 @@ func TestADiffIsWhatIsReachedAtOneInstantAndNotAtTheOther(t *testing.T) {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
+}
+
+// Answers at two instants, of two grounds, differ by the same.
+func TestADiffInMemoryIsThatOfTheStore(t *testing.T) {
+	var added, removed int
+	worlds(t, func(t *rapid.T, r *rand.Rand, edges []graph.Edge, q traverse.Question) {
+		if q.AsOf.IsZero() {
+			return
+		}
+		if m := r.IntN(16); !q.Timeless {
+			q.Start = at(m) // late enough for what has ended to matter
+		}
+		m := newMemory(edges...)
+		earlier, now := q.AsOf, []time.Time{{}, q.AsOf.Add(time.Duration(1+r.IntN(5)) * time.Minute)}[r.IntN(2)]
+		if r.IntN(2) == 0 {
+			q.Budget = traverse.Budget{Nodes: 1 + r.IntN(12), Edges: 1 + r.IntN(40)}
+		}
+		var got [2]string
+		for i, on := range []traverse.Ground{m.held(), m.stored()} {
+			d, err := traverse.Compare(t.Context(), on, on, q, earlier, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plus, minus := idsOf(d.Added(nil, 100)), idsOf(d.Removed(nil, 100))
+			added, removed = added+len(plus), removed+len(minus)
+			got[i] = fmt.Sprintf("%v %v %+v %+v", plus, minus, told(d.Earlier), told(d.Later))
+		}
+		if d := cmp.Diff(got[0], got[1]); d != "" {
+			t.Fatal(d)
+		}
+	})
+	t.Logf("%d added, %d removed", added, removed)
+	if added == 0 || removed == 0 {
+		t.Error("the random graphs exercise too little")
+	}
+}
+
+func idsOf(targets []traverse.Target) (out []graph.ID) {
+	for _, t := range targets {
+		out = append(out, t.ID)
+	}
+	return out
 }

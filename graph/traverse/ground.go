@@ -17,7 +17,8 @@ type Ground struct {
 	grade  graph.Criticalities
 }
 
-// Held is a graph in memory, as of now. A node's grade is its Criticality.
+// Held is a graph in memory. A node's grade is its Criticality. As of an earlier instant it answers where it has
+// compact.Graph.History.
 func Held(g *compact.Graph) Ground { return Ground{held: g} }
 
 // Stored is what a store shows of the tenant in v, graded by grade. Each read sees a snapshot of its own: a question
@@ -26,19 +27,22 @@ func Stored(r graph.Reader, v graph.View, grade graph.Criticalities) Ground {
 	return Ground{reader: r, view: v, grade: grade}
 }
 
-// OrStored asks the store of s instead where an entity that a question names is not in the graph in memory: it may be
-// too new.
+// OrStored asks the store of s instead where an entity that a question names is not in the graph in memory, for it may be
+// too new, and where the question is as of an earlier instant, of which the graph in memory has no history.
 func (g Ground) OrStored(s Ground) Ground {
 	g.reader, g.view, g.grade = s.reader, s.view, s.grade
 	return g
 }
 
-// knowing is the store instead of a graph in memory that does not know all of these, if there is one.
-func (g Ground) knowing(lists ...[]graph.ID) Ground {
+// knowing is the store instead of a graph in memory that does not know the instant or all that is named, if there is one.
+func (g Ground) knowing(q Question, named []graph.ID) Ground {
 	if g.held == nil || g.reader == nil {
 		return g
 	}
-	for _, ids := range lists {
+	if !q.AsOf.IsZero() && !g.held.History() {
+		return Stored(g.reader, g.view, g.grade)
+	}
+	for _, ids := range [][]graph.ID{q.Sources, named} {
 		for _, id := range ids {
 			if _, known := g.held.Find(id); !known {
 				return Stored(g.reader, g.view, g.grade)
@@ -78,10 +82,12 @@ func (g Ground) open(q Question, w *ways) (source, error) {
 	switch {
 	case g.held == nil:
 		return newReading(g, q.AsOf, w), nil
-	case !q.AsOf.IsZero():
-		return nil, fmt.Errorf("%w: a graph in memory is as of now", graph.ErrInvalid)
+	case q.AsOf.IsZero():
+		return whole{g.held}, nil
+	case g.held.History():
+		return whole{g.held.AsOf(compact.InstantOf(q.AsOf))}, nil
 	}
-	return whole{g.held}, nil
+	return nil, fmt.Errorf("%w: this graph in memory has no history", graph.ErrInvalid)
 }
 
 // whole is a graph of which all is there.

@@ -21,7 +21,9 @@ import (
 // panic.
 type memory struct {
 	graph.Reader
-	edges   []graph.Edge
+	edges []graph.Edge
+	// later are edges that were seen after all instants of which questions are, where edges have sightings.
+	later   []graph.Edge
 	at      map[graph.ID][]int
 	aliases map[graph.ID]graph.ID
 	grades  map[graph.ID]graph.Criticality
@@ -34,7 +36,35 @@ func newMemory(edges ...graph.Edge) *memory {
 		m.at[e.From] = append(m.at[e.From], i)
 		m.at[e.To] = append(m.at[e.To], i)
 	}
+	m.later = later(edges)
 	return m
+}
+
+// later ties nodes of edges that have sightings in other ways, long after.
+func later(edges []graph.Edge) (out []graph.Edge) {
+	there := map[graph.EdgeKey]bool{}
+	for _, e := range edges {
+		there[graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}] = true
+	}
+	for i, e := range edges {
+		next := edges[(i+1)%len(edges)]
+		k := graph.EdgeKey{From: e.From, Kind: next.Kind, To: next.To}
+		if e.Sightings == nil || k.Kind == graph.EdgePossiblySame || there[k] {
+			continue
+		}
+		there[k] = true
+		s := graph.Sighting{Observation: id(graph.KindObservation, "later"), FirstSeen: at(50), LastSeen: at(50)}
+		out = append(out, graph.Edge{Kind: k.Kind, From: k.From, To: k.To, Sightings: []graph.Sighting{s}})
+	}
+	return out
+}
+
+// asked is an edge as a query gives it, by its sightings where it has any.
+func asked(q graph.EdgeQuery, e graph.Edge) (graph.Edge, bool) {
+	if e.Sightings == nil {
+		return e, true
+	}
+	return q.Join(e.Kind, e.From, e.To, e.Sightings)
 }
 
 func (m *memory) Entities(_ context.Context, _ graph.View, q graph.EntityQuery) ([]graph.Entity, error) {
@@ -54,11 +84,15 @@ func (m *memory) Entities(_ context.Context, _ graph.View, q graph.EntityQuery) 
 func (m *memory) Edges(_ context.Context, _ graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	return func(yield func(graph.Edge, error) bool) {
 		for _, n := range q.Nodes {
+			here := slices.Clone(m.later)
 			for _, i := range m.at[n] {
-				e := m.edges[i]
+				here = append(here, m.edges[i])
+			}
+			for _, e := range here {
 				out := e.From == n && q.Direction&graph.Out != 0
 				in := e.To == n && q.Direction&graph.In != 0
-				if (out || in) && (q.Kinds == nil || slices.Contains(q.Kinds, e.Kind)) && !yield(e, nil) {
+				e, ok := asked(q, e)
+				if ok && (out || in) && (q.Kinds == nil || slices.Contains(q.Kinds, e.Kind)) && !yield(e, nil) {
 					return
 				}
 			}
@@ -72,9 +106,11 @@ func (m *memory) stored() traverse.Ground {
 
 func (m *memory) held() traverse.Ground {
 	b, there := compact.NewBuilder(), map[graph.EdgeKey]bool{}
-	for _, e := range m.edges {
+	b.KeepHistory()
+	for _, e := range slices.Concat(m.later, m.edges) {
 		if k := (graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}); !there[k] {
 			there[k] = true
+			e, _ = asked(graph.EdgeQuery{Sightings: true}, e)
 			b.Insert(e, b.Node(e.From), b.Node(e.To))
 		}
 	}

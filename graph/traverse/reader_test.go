@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
 	"github.com/clew-security/clew/graph/traverse"
 )
 
@@ -66,10 +67,20 @@ func TestTheReaderIsAskedInBulkByLevelAndNotByNode(t *testing.T) {
 	}
 }
 
-func TestAGraphInMemoryIsAsOfNow(t *testing.T) {
-	m := newMemory(edge(graph.EdgeAdminOf, identity("x"), device("d"), 1, 1))
-	q := traverse.Question{Sources: []graph.ID{identity("x")}, AsOf: at(30)}
-	if _, err := traverse.BlastRadius(t.Context(), m.held(), q); !errors.Is(err, graph.ErrInvalid) {
+func TestAGraphWithoutHistoryIsAsOfNowUnlessThereIsAStore(t *testing.T) {
+	x, s := identity("x"), newStore(edge(graph.EdgeAdminOf, identity("x"), device("d"), 1, 1))
+	b := compact.NewBuilder()
+	b.Insert(s.edges[0], b.Node(x), b.Node(device("d")))
+	on, q := traverse.Held(b.Graph()), traverse.Question{Sources: []graph.ID{x}, AsOf: at(30)}
+	if _, err := traverse.BlastRadius(t.Context(), on, q); !errors.Is(err, graph.ErrInvalid) {
 		t.Error(err)
+	}
+	on = on.OrStored(traverse.Stored(s, graph.View{Tenant: "t"}, graph.Criticalities{}))
+	if a, err := blast(t.Context(), on, q); err != nil || a.Score != 1 || !s.asOf[at(30).String()] {
+		t.Errorf("score %d, the store was asked as of %v (%v)", a.Score, s.asOf, err)
+	}
+	calls := s.edgeCalls + s.nodeCalls
+	if a, err := blast(t.Context(), s.held().OrStored(on), q); err != nil || a.Score != 1 || s.edgeCalls+s.nodeCalls > calls {
+		t.Errorf("score %d, the store was asked %d times more (%v)", a.Score, s.edgeCalls+s.nodeCalls-calls, err)
 	}
 }

@@ -132,7 +132,7 @@ var someKinds = []graph.Kind{
 }
 
 // worlds checks a property of many small graphs of all edge kinds, with zero and equal instants, each with
-// a question. Rapid draws only the seeds: its taste for small values would leave most graphs without a way.
+// a question; some as of an instant, when the edges are as they were then, with all their sightings. Rapid draws only the seeds: its taste for small values would leave most graphs without a way.
 func worlds(t *testing.T, check func(t *rapid.T, r *rand.Rand, edges []graph.Edge, q traverse.Question)) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
@@ -150,7 +150,7 @@ func world(r *rand.Rand) ([]graph.Edge, traverse.Question) {
 	for i := range nodes {
 		nodes[i] = id(pick(r, someKinds), named("n", i))
 	}
-	edges := distinctEdges(r, nodes)
+	edges, asOf := then(r, distinctEdges(r, nodes))
 	q := traverse.Question{
 		Sources:        []graph.ID{edges[0].From, pick(r, edges).To}[:1+r.IntN(2)],
 		Start:          at(r.IntN(5)),
@@ -160,6 +160,7 @@ func world(r *rand.Rand) ([]graph.Edge, traverse.Question) {
 		CredentialLife: time.Minute,
 		TargetKinds:    allKinds(),
 		EveryEdge:      r.IntN(5) == 0,
+		AsOf:           asOf,
 	}
 	if r.IntN(4) == 0 {
 		q.Timeless, q.Start = true, time.Time{}
@@ -168,6 +169,58 @@ func world(r *rand.Rand) ([]graph.Edge, traverse.Question) {
 		q.EdgeKinds = []graph.EdgeKind{graph.EdgeAdminOf, graph.EdgePresentOn, graph.EdgeDelivered, graph.EdgeLoggedOn}
 	}
 	return edges, q
+}
+
+// then sometimes gives edges several sightings, and those that were seen by an instant as they were as of then.
+func then(r *rand.Rand, edges []graph.Edge) ([]graph.Edge, time.Time) {
+	if r.IntN(3) > 0 {
+		return edges, time.Time{}
+	}
+	var seen []graph.Edge
+	q := graph.EdgeQuery{AsOf: at(2 + r.IntN(7)), Sightings: true}
+	for _, e := range edges {
+		if e.Kind == graph.EdgePossiblySame {
+			seen = append(seen, e)
+		} else if e, ok := q.Join(e.Kind, e.From, e.To, sightings(r)); ok {
+			seen = append(seen, e)
+		}
+	}
+	if len(seen) == 0 {
+		return edges, time.Time{}
+	}
+	return seen, q.AsOf
+}
+
+// seenOnce gives edges one sighting each, and those that were seen by an instant as they were as of then; of now it leaves
+// them.
+func seenOnce(edges []graph.Edge, asOf time.Time) (seen []graph.Edge) {
+	if asOf.IsZero() {
+		return edges
+	}
+	q := graph.EdgeQuery{AsOf: asOf, Sightings: true}
+	for i, e := range edges {
+		s := graph.Sighting{Observation: id(graph.KindObservation, named("once", i)), FirstSeen: e.FirstSeen, LastSeen: e.LastSeen, EndedAt: e.EndedAt}
+		if e, ok := q.Join(e.Kind, e.From, e.To, []graph.Sighting{s}); ok {
+			seen = append(seen, e)
+		}
+	}
+	return seen
+}
+
+// sightings are some, two of one key among them at times.
+func sightings(r *rand.Rand) (out []graph.Sighting) {
+	for range 1 + r.IntN(3) {
+		first := r.IntN(7)
+		o := graph.EdgeObservation{
+			FirstSeen: at(first), LastSeen: at(first + r.IntN(6)), Inferred: r.IntN(5) == 0,
+			Observation: id(pick(r, []graph.Kind{graph.KindAlert, graph.KindObservation}), named("o", r.IntN(5))),
+		}
+		if r.IntN(4) == 0 {
+			o.EndedAt = at(first + r.IntN(9))
+		}
+		out = append(out, o.Sighting())
+	}
+	return out
 }
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
@@ -214,7 +267,7 @@ func anEdge(r *rand.Rand, nodes []graph.ID) graph.Edge {
 }
 
 func TestBlastRadiusEqualsEnumerationOfAllWalks(t *testing.T) {
-	var checked, reentered, hubs, doubles int
+	var checked, reentered, hubs, doubles, past int
 	worlds(t, func(t *rapid.T, _ *rand.Rand, edges []graph.Edge, q traverse.Question) {
 		a := askRapid(t, edges, q)
 		want := enumerate(edges, q)
@@ -230,9 +283,12 @@ func TestBlastRadiusEqualsEnumerationOfAllWalks(t *testing.T) {
 		checkCounts(t, edges, a, want)
 		hubs += len(a.Hubs)
 		checked += len(a.Targets)
+		if !q.AsOf.IsZero() {
+			past += len(a.Targets)
+		}
 	})
-	t.Logf("%d targets, %d of them with a later hop that arrives earlier, %d doubles, %d hubs", checked, reentered, doubles, hubs)
-	if checked == 0 || reentered == 0 || hubs == 0 || doubles == 0 {
+	t.Logf("%d targets, %d of them with a later hop that arrives earlier, %d doubles, %d hubs, %d targets as of an instant", checked, reentered, doubles, hubs, past)
+	if checked == 0 || reentered == 0 || hubs == 0 || doubles == 0 || past == 0 {
 		t.Error("the random graphs exercise too little")
 	}
 }
