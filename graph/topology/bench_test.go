@@ -61,13 +61,18 @@ func newGraded(s Source) *Topology {
 	return newTopology(s, graphtest.Tenant, Options{Grade: facts})
 }
 
-// BenchmarkBuild scans 100,000 edges and tells what they take.
+// BenchmarkBuild scans 100,000 edges and tells what they take, also with history.
 func BenchmarkBuild(b *testing.B) {
 	s := estate(b, vfs.NewMem(), "store")
+	b.Run("now", func(b *testing.B) { build(b, s, Options{Grade: facts}) })
+	b.Run("with history", func(b *testing.B) { build(b, s, Options{Grade: facts, History: true}) })
+}
+
+func build(b *testing.B, s Source, o Options) {
 	var f *Topology
 	before := heap()
 	for b.Loop() {
-		f = newGraded(s)
+		f = newTopology(s, graphtest.Tenant, o)
 		must(0, f.advance(context.Background()))(b)
 	}
 	nodes, edges := f.shown.Size()

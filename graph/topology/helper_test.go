@@ -58,11 +58,13 @@ func drawBatches(t *rapid.T, least, most int) []graph.Batch {
 	return graphtest.Group(t, units, graphtest.UnionDecider{})
 }
 
-// again is a unit with another one's entities and edges besides, the edges seen in another way.
+// again is a unit with another one's entities and edges besides, the edges seen in another way, or at other times.
 func again(of, u graphtest.Unit) graphtest.Unit {
 	u.Entities = slices.Concat(u.Entities, of.Entities)
 	for _, e := range of.Edges {
-		e.Observation = graph.NewID(graph.KindObservation, fmt.Sprint("again/", len(u.Entities)))
+		if len(u.Entities)%2 == 0 {
+			e.Observation = graph.NewID(graph.KindObservation, fmt.Sprint("again/", len(u.Entities)))
+		}
 		e.FirstSeen = graphtest.Epoch.Add(time.Duration(len(u.Alerts)) * time.Hour)
 		e.Inferred, u.Edges = !e.Inferred, append(slices.Clone(u.Edges), e)
 	}
@@ -183,6 +185,8 @@ type truth struct {
 	nodes    []graph.Entity
 	edges    int
 	content  string
+	// past is what the edges were at earlier instants.
+	past map[time.Time]string
 }
 
 func truthOf(t graphtest.TB, s Source) truth {
@@ -196,7 +200,27 @@ func truthOf(t graphtest.TB, s Source) truth {
 	}
 	out.edges = len(lines(t, s.Edges(context.Background(), view, graph.EdgeQuery{})))
 	out.content = content(t, ofStore{s}, out.nodes)
+	out.past = map[time.Time]string{}
+	for _, at := range somePast {
+		out.past[at] = past(out.nodes, func(n graph.ID) []string {
+			return lines(t, s.Edges(context.Background(), view, graph.EdgeQuery{Nodes: []graph.ID{n}, AsOf: at}))
+		})
+	}
 	return out
+}
+
+// somePast are instants that batches are drawn around, and beside.
+var somePast = []time.Time{
+	graphtest.Epoch, graphtest.Epoch.Add(time.Hour), graphtest.Epoch.Add(90 * time.Minute), graphtest.Epoch.Add(3 * time.Hour), graphtest.Epoch.Add(-time.Microsecond),
+}
+
+// past are the edges at nodes.
+func past(nodes []graph.Entity, edges func(graph.ID) []string) string {
+	var b strings.Builder
+	for _, n := range nodes {
+		fmt.Fprintln(&b, n.ID, edges(n.ID))
+	}
+	return b.String()
 }
 
 // compare holds an exact snapshot against what the store held at its revision.
@@ -208,11 +232,39 @@ func compare(t graphtest.TB, want truth, s *Snapshot) {
 	if got := content(t, ofGraph{s.Graph()}, want.nodes); got != want.content {
 		t.Fatalf("revision %d differs\nstore:\n%s\ntopology:\n%s", s.Revision, want.content, got)
 	}
+	if s.Graph().History() {
+		comparePast(t, want, s)
+	}
 	if nodes, edges := s.Size(); nodes != len(want.nodes) || edges != want.edges {
 		t.Fatalf("%d nodes and %d edges, want %d and %d", nodes, edges, len(want.nodes), want.edges)
 	}
 	if n := aliasesIn(s.Graph()); n != aliasesOf(want.nodes) {
 		t.Fatalf("%d aliases, want %d", n, aliasesOf(want.nodes))
+	}
+}
+
+// comparePast holds the edges as of instants against the store's, by the view and edge by edge.
+func comparePast(t graphtest.TB, want truth, s *Snapshot) {
+	t.Helper()
+	g := s.Graph()
+	for at, edges := range want.past {
+		then := g.AsOf(compact.InstantOf(at))
+		if got := past(want.nodes, func(n graph.ID) []string { return ofGraph{then}.edges(t, n) }); got != edges {
+			t.Fatalf("revision %d differs as of %s\nstore:\n%s\ntopology:\n%s", s.Revision, at, edges, got)
+		}
+		got := past(want.nodes, func(id graph.ID) []string {
+			return lines(t, func(yield func(graph.Edge, error) bool) {
+				n, _ := g.Find(id)
+				for _, a := range g.Arcs(n) {
+					if e, ok := g.EdgeAt(n, a, compact.InstantOf(at)); ok && !yield(e, nil) {
+						return
+					}
+				}
+			})
+		})
+		if got != edges {
+			t.Fatalf("revision %d differs edge by edge as of %s\nstore:\n%s\ntopology:\n%s", s.Revision, at, edges, got)
+		}
 	}
 }
 
@@ -311,7 +363,7 @@ func (h *hooked) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) ite
 		}
 		edges := h.Source.Edges(ctx, v, q)
 		if q.Nodes == nil && h.tear != nil {
-			edges = h.torn(ctx, v)
+			edges = h.torn(ctx, v, q)
 		}
 		for e, err := range edges {
 			if !yield(e, err) {
@@ -326,12 +378,12 @@ func (h *hooked) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) ite
 }
 
 // torn scans edges in order, each part of the scan in another snapshot.
-func (h *hooked) torn(ctx context.Context, v graph.View) iter.Seq2[graph.Edge, error] {
+func (h *hooked) torn(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
 	return func(yield func(graph.Edge, error) bool) {
 		var last graph.Edge
 		for more := true; more; {
 			more = false
-			for e, err := range h.Source.Edges(ctx, v, graph.EdgeQuery{}) {
+			for e, err := range h.Source.Edges(ctx, v, q) {
 				if err == nil && e.Compare(last) <= 0 {
 					continue
 				}

@@ -20,13 +20,16 @@ type picture struct {
 	derived int
 }
 
-func newPicture(l limits) *picture {
+func newPicture(o Options) *picture {
 	p := &picture{
 		Builder: compact.NewBuilder(), members: map[graph.ID][]graph.ID{},
 		loose: map[compact.Node]struct{}{}, detours: map[compact.Node]compact.Node{},
 	}
-	if l.ids > 0 {
-		p.Limit(l.ids, compact.MaxEdges)
+	if o.limits.ids > 0 {
+		p.Limit(o.limits.ids, compact.MaxEdges)
+	}
+	if o.History {
+		p.KeepHistory()
 	}
 	return p
 }
@@ -226,7 +229,7 @@ func (u *update) put(e graph.Edge) {
 	}
 	h.put = true
 	u.held[k] = h
-	if !there || !sameEdge(u.p.Edge(h.near, h.arc), e) {
+	if !there || !sameEdge(u.p.Edge(h.near, h.arc), e) || !u.p.SameHistory(h.arc.Edge(), e) {
 		u.puts = append(u.puts, put{e, k.from, k.to, there, h.arc.Edge()})
 	}
 }

@@ -17,7 +17,7 @@ type studio struct {
 	*picture
 }
 
-func inStudio(t *testing.T) studio { return studio{t, newPicture(limits{})} }
+func inStudio(t *testing.T) studio { return studio{t, newPicture(Options{})} }
 
 func named(name string) graph.ID { return graph.NewID(graph.KindDevice, name) }
 

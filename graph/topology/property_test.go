@@ -88,7 +88,7 @@ func (b *bench) follower() *Topology {
 		b.torn++
 		return true
 	}
-	o := Options{Grade: facts, limits: drawLimits(b.t), Poll: rapid.SampledFrom([]time.Duration{1, time.Hour}).Draw(b.t, "poll")}
+	o := Options{Grade: facts, History: b.one(2, "history"), limits: drawLimits(b.t), Poll: rapid.SampledFrom([]time.Duration{1, time.Hour}).Draw(b.t, "poll")}
 	return newTopology(source, graphtest.Tenant, o)
 }
 

@@ -45,6 +45,9 @@ var ErrStale = errors.New("topology is stale")
 type Options struct {
 	// Grade says of each node how much it matters, up to compact.MaxGrade; nil says 0 of all.
 	Grade func(graph.Entity) uint8
+	// History has the graph tell how edges were at earlier instants (compact.Graph.History), for the memory of the
+	// sightings of those edges that were seen at several.
+	History bool
 	// Poll is the time from the end of one poll for changes to the next. A hint or a waiting View has it poll
 	// at once, but never within a fortieth of Poll after the last.
 	Poll time.Duration

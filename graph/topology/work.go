@@ -63,7 +63,7 @@ type work struct {
 // outlive them. The scan sees at least the given revision.
 func (r reader) scan(ctx context.Context, atLeast graph.Revision) (*work, error) {
 	now := r.options.Clock()
-	w := &work{reader: r, picture: newPicture(r.options.limits), asked: now, complete: now, dirty: map[graph.ID]struct{}{}}
+	w := &work{reader: r, picture: newPicture(r.options), asked: now, complete: now, dirty: map[graph.ID]struct{}{}}
 	var err error
 	w.collected, err = w.position(ctx, atLeast)
 	if err == nil {
@@ -337,6 +337,7 @@ func (w *work) entities(ctx context.Context, q graph.EntityQuery) ([]graph.Entit
 func (w *work) edges(ctx context.Context, q graph.EdgeQuery, found func(graph.Edge) error) error {
 	ctx, watch := w.watched(ctx)
 	defer watch.stop()
+	q.Sightings = w.options.History
 	n := 0
 	for e, err := range w.source.Edges(ctx, w.view(w.collected), q) {
 		if t := e.Kind.Tense(); err == nil && t != 0 && t != graph.Derived {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -355,5 +356,44 @@ func TestATenantThatIsTooLargeHasNoGraphUntilItIsNot(t *testing.T) {
 	must(0, f.advance(t.Context()))(t)
 	if compare(t, truthOf(t, s), f.shown); f.shown.Revision != last {
 		t.Errorf("revision %d is shown, want %d", f.shown.Revision, last)
+	}
+}
+
+// asking is a source that notes whether it was asked for sightings.
+type asking struct {
+	Source
+	asked map[bool]int
+}
+
+func (a asking) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
+	a.asked[q.Sightings]++
+	return a.Source.Edges(ctx, v, q)
+}
+
+// The edge is the same now after a sighting within the span of another became longer.
+func TestHowEdgesWereIsFollowedWhereHistoryIsKept(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		s := openStore(t, 0)
+		defer s.Close()
+		seen := func(key string, first, last int) graph.Batch {
+			b := logon(t, 1, 1)
+			b.Edges[0].FirstSeen, b.Edges[0].LastSeen = graphtest.Epoch.Add(time.Duration(first)*time.Hour), graphtest.Epoch.Add(time.Duration(last)*time.Hour)
+			b.Edges[0].Observation = graph.NewID(graph.KindObservation, key)
+			return b
+		}
+		apply(t, s, seen("long", 0, 9))
+		apply(t, s, seen("short", 4, 5))
+		source := asking{s, map[bool]int{}}
+		f := byHand(t, source, Options{History: kept})
+		apply(t, s, seen("short", 2, 5))
+		must(0, f.advance(context.Background()))(t)
+		if f.shown.Graph().History() != kept || source.asked[!kept] > 0 || source.asked[kept] != 2 {
+			t.Errorf("history is kept: %t, asked for: %v", f.shown.Graph().History(), source.asked)
+		}
+		want := truthOf(t, s)
+		if !strings.Contains(want.past[graphtest.Epoch.Add(3*time.Hour)], `"count":2`) {
+			t.Fatalf("as of the third hour the store has %s", want.past[graphtest.Epoch.Add(3*time.Hour)])
+		}
+		compare(t, want, f.shown)
 	}
 }
