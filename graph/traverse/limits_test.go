@@ -149,6 +149,30 @@ func TestAPlanThatIsNotEnoughSaysSo(t *testing.T) {
 	}
 }
 
+// Some ways take two acts, so that the last remedy may be one too many.
+func TestAPlanNeverHasMoreResponsesThanItsLimit(t *testing.T) {
+	const vaults = traverse.MaxPlanResponses / 2
+	m := newMemory(edge(graph.EdgeAdminOf, identity("one"), device("critical"), 1, 1))
+	sources := []graph.ID{identity("one")}
+	for i := range vaults {
+		m.edges = append(m.edges, edge(graph.EdgeAdminOf, identity(named("two", i)), id(graph.KindCloudResource, named("vault", i)), 1, 1))
+		sources = append(sources, identity(named("two", i)))
+	}
+	m = newMemory(m.edges...)
+	for _, e := range m.edges {
+		m.grades[e.To] = graph.CriticalityHigh
+	}
+	q := traverse.PlanQuestion{Question: traverse.Question{Sources: sources, Timeless: true}}
+	p, err := traverse.PlanContainment(t.Context(), m.held(), q)
+	if err != nil || len(p.Responses) != 1+2*(vaults-1) || len(p.Remaining) != 1 || p.Exact {
+		t.Errorf("%d responses, %d remain, exact %v (%v)", len(p.Responses), len(p.Remaining), p.Exact, err)
+	}
+	q.Sources = sources[:vaults]
+	if p, err = traverse.PlanContainment(t.Context(), m.held(), q); err != nil || len(p.Responses) != 1+2*(vaults-1) || len(p.Remaining) != 0 {
+		t.Errorf("within the limit: %d responses, %d remain (%v)", len(p.Responses), len(p.Remaining), err)
+	}
+}
+
 // Wherever time runs out, the plan is not called exact unless it is, and what remains is told.
 func TestAPlanForWhichTimeRunsOutSaysSo(t *testing.T) {
 	m, q := apart(4)

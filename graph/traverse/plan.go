@@ -329,7 +329,7 @@ func (p *planner) remediesAt(actor compact.Node, w *way, done []act) (out []reme
 func (p *planner) greedy() (set []act, enough bool, err error) {
 	for {
 		ways, err := p.open(set, planRoutes)
-		if errors.Is(err, errEnough) || err == nil && len(ways) > 0 && len(set) >= MaxPlanResponses {
+		if errors.Is(err, errEnough) {
 			return set, false, nil
 		}
 		if err != nil {
@@ -338,7 +338,11 @@ func (p *planner) greedy() (set []act, enough bool, err error) {
 		if len(ways) == 0 {
 			break
 		}
-		set = append(set, mostCommon(ways).acts()...)
+		next := mostCommon(ways).acts()
+		if len(set)+len(next) > MaxPlanResponses {
+			return set, false, nil
+		}
+		set = append(set, next...)
 	}
 	for i := len(set) - 1; i >= 0; i-- {
 		less := slices.Delete(slices.Clone(set), i, i+1)
