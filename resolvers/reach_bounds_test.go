@@ -13,6 +13,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
+	"github.com/clew-security/clew/graph/graphtest"
 	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/resolvers"
 )
@@ -175,6 +176,34 @@ func TestAnIncidentOfTenThousandAssetsIsAnswered(t *testing.T) {
 		a := ask(t, h, q)
 		if strings.Contains(string(a.body), `"complete":false`) || name != "paths" && !strings.Contains(string(a.body), `"visitedNodes":10000`) {
 			t.Errorf("%s: %s", name, clipped(a.body))
+		}
+	}
+}
+
+// What is not read may be held too: the ways from there are not known, and nothing said of the others is exact.
+func TestWhatIsSaidOfAPartOfAnIncidentIsNotCalledExact(t *testing.T) {
+	p := newPhishing(t)
+	p.store = graphtest.NewModel(graphtest.NewClock().Now)
+	p.connect(t)
+	b := graph.Batch{Entities: []graph.EntityObservation{p.pc}, Decide: oneIncident{}}
+	for i := range 2001 {
+		b.Alerts = append(b.Alerts, alert(fmt.Sprint("many", i), "one of many", 2, evidence("deviceEvidence", p.pc, `"roles":["compromised"]`)))
+	}
+	if _, err := p.store.Apply(t.Context(), graphtest.Tenant, b); err != nil {
+		t.Fatal(err)
+	}
+	for name, q := range p.allReach(`incident: "1"`, "") {
+		a := ask(t, handler(p.store), q)
+		if n := strings.Count(string(a.body), `"complete":false,"reason":"sources"`); n != strings.Count(q, "reason") {
+			t.Errorf("%s: %s", name, clipped(a.body))
+		}
+		for _, word := range []string{`"complete":true`, `"exact":true`} {
+			if strings.Contains(string(a.body), word) {
+				t.Errorf("%s is told %s: %s", name, word, clipped(a.body))
+			}
+		}
+		if name == "chokePoints" && !strings.Contains(string(a.body), `"lost":`) {
+			t.Errorf("nothing must be passed: %s", clipped(a.body))
 		}
 	}
 }

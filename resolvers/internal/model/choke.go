@@ -41,6 +41,9 @@ func (s *Session) ChokePoints(ctx context.Context, start Start, first *int32, r 
 	}
 	defer answer.Release()
 	points, err := answer.ChokePoints(searching, n)
+	for i := range points { // from a source that was not read other ways may lead there
+		points[i].Complete = points[i].Complete && a.whole
+	}
 	return &ChokePoints{a.completeness(answer.Completeness), points, s}, err
 }
 
