@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -104,4 +105,121 @@ func idsOf(targets []traverse.Target) (out []graph.ID) {
 		out = append(out, t.ID)
 	}
 	return out
+}
+
+// subtracted are what one enumeration reaches and another does not, but for sources and what is the same.
+func subtracted(a, b map[graph.ID][]held) (out []graph.ID) {
+	for n, hs := range a {
+		if _, there := b[n]; !there && nearest(hs).hops > 0 {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, graph.ID.Compare)
+	return out
+}
+
+// paged lists by pages, and checks that they are in order.
+func paged(t *rapid.T, list func(*traverse.Target, int) []traverse.Target) (out []graph.ID) {
+	var last *traverse.Target
+	for {
+		page := list(last, 2)
+		for _, x := range page {
+			if last != nil && (x.Hops < last.Hops || x.Hops == last.Hops && x.Arrival.Before(last.Arrival)) {
+				t.Fatalf("%+v comes behind %+v", x, last)
+			}
+			out, last = append(out, x.ID), &x
+		}
+		if len(page) < 2 {
+			slices.SortFunc(out, graph.ID.Compare)
+			return out
+		}
+	}
+}
+
+func TestADiffIsOneAnswerWithoutTheOther(t *testing.T) {
+	var added, removed, early int
+	worlds(t, func(t *rapid.T, r *rand.Rand, edges []graph.Edge, q traverse.Question) {
+		if !q.AsOf.IsZero() { // edges of several sightings are none of seenBy's
+			return
+		}
+		m := newMemory(edges...)
+		if r.IntN(2) == 0 && !q.Timeless { // what ended by then and had not earlier
+			q.Start = at(6 + r.IntN(6))
+		}
+		then, now := at(1+r.IntN(6)), at(0)
+		if r.IntN(4) == 0 {
+			then = time.Unix(0, 0) // before everything that has an instant
+		}
+		if r.IntN(2) == 0 {
+			now = then.Add(time.Duration(r.IntN(5)) * time.Minute).Add(time.Nanosecond) // at times the same, in microseconds
+		}
+		as := func(at time.Time) map[graph.ID][]held {
+			var seen []graph.Edge
+			for _, e := range edges {
+				if e, there := seenBy(e, graph.Micro(at)); there {
+					seen = append(seen, e)
+				}
+			}
+			return enumerate(seen, q)
+		}
+		wantAdded, wantRemoved := subtracted(as(now), as(then)), subtracted(as(then), as(now))
+		if !now.IsZero() {
+			if _, err := traverse.Compare(t.Context(), m.stored(), m.stored(), q, now, then); !errors.Is(err, graph.ErrInvalid) {
+				t.Fatalf("the later instant first: %v", err)
+			}
+		}
+		for _, on := range []traverse.Ground{m.stored(), m.held()} {
+			d, err := traverse.Compare(t.Context(), on, on, q, then, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := paged(t, d.Added); !slices.Equal(got, wantAdded) {
+				t.Fatalf("from %v to %v there are added %v, want %v", then, now, got, wantAdded)
+			}
+			if got := paged(t, d.Removed); !slices.Equal(got, wantRemoved) {
+				t.Fatalf("from %v to %v there are removed %v, want %v", then, now, got, wantRemoved)
+			}
+			d.Release()
+		}
+		added, removed = added+len(wantAdded), removed+len(wantRemoved)
+		if then.Year() < 2000 {
+			early += len(wantAdded)
+		}
+		if graph.Micro(now).Equal(then) && len(wantAdded)+len(wantRemoved) > 0 {
+			t.Fatal("something changed at one instant")
+		}
+	})
+	t.Logf("%d added, %d of them since before everything, %d removed", added, early, removed)
+	if added == 0 || removed == 0 || early == 0 {
+		t.Error("the random graphs exercise too little")
+	}
+}
+
+// What one side may not have come to is not told of the other.
+func TestADiffTellsNothingThatALimitMayHaveHidden(t *testing.T) {
+	var told int
+	worlds(t, func(t *rapid.T, r *rand.Rand, edges []graph.Edge, q traverse.Question) {
+		m, then := newMemory(edges...), at(1+r.IntN(6))
+		whole, err := traverse.Compare(t.Context(), m.stored(), m.stored(), q, then, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer whole.Release()
+		q.Budget = traverse.Budget{Nodes: 1 + r.IntN(8), Edges: 1 + r.IntN(20)}
+		d, err := traverse.Compare(t.Context(), m.stored(), m.stored(), q, then, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Release()
+		for _, x := range []struct{ some, all []graph.ID }{{paged(t, d.Added), paged(t, whole.Added)}, {paged(t, d.Removed), paged(t, whole.Removed)}} {
+			for _, n := range x.some {
+				if told++; !slices.Contains(x.all, n) {
+					t.Fatalf("%s did not change", n)
+				}
+			}
+		}
+	})
+	if told == 0 {
+		t.Error("the random budgets never left anything to tell")
+	}
 }

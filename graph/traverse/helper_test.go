@@ -62,7 +62,7 @@ func later(edges []graph.Edge) (out []graph.Edge) {
 // asked is an edge as a query gives it, by its sightings where it has any.
 func asked(q graph.EdgeQuery, e graph.Edge) (graph.Edge, bool) {
 	if e.Sightings == nil {
-		return e, true
+		return seenBy(e, q.AsOf)
 	}
 	return q.Join(e.Kind, e.From, e.To, e.Sightings)
 }
@@ -98,6 +98,20 @@ func (m *memory) Edges(_ context.Context, _ graph.View, q graph.EdgeQuery) iter.
 			}
 		}
 	}
+}
+
+// seenBy is the edge as it was at an instant, if it was there; a zero one is now.
+func seenBy(e graph.Edge, at time.Time) (graph.Edge, bool) {
+	if at.IsZero() || e.Kind == graph.EdgePossiblySame {
+		return e, true
+	}
+	if e.LastSeen.After(at) {
+		e.LastSeen = at
+	}
+	if e.EndedAt.After(at) {
+		e.EndedAt = time.Time{}
+	}
+	return e, !e.FirstSeen.After(at)
 }
 
 func (m *memory) stored() traverse.Ground {

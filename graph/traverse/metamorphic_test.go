@@ -44,6 +44,44 @@ func TestRemovingAnEdgeNeverEnlargesTheRadiusWhereHubsAreWalked(t *testing.T) {
 	})
 }
 
+// Nor is anything reached in fewer hops, or earlier.
+func TestRemovingANodeNeverEnlargesTheRadiusWhereHubsAreWalked(t *testing.T) {
+	var smaller int
+	worlds(t, func(t *rapid.T, r *rand.Rand, edges []graph.Edge, q traverse.Question) {
+		q.ThroughHubs = true
+		gone := pick(r, edges).To
+		isGone := func(n graph.ID) bool { return n == gone }
+		if q.Sources = slices.DeleteFunc(slices.Clone(q.Sources), isGone); len(q.Sources) == 0 {
+			return
+		}
+		full := askRapid(t, edges, q)
+		less := newMemory(slices.DeleteFunc(slices.Clone(edges), func(e graph.Edge) bool { return isGone(e.From) || isGone(e.To) })...)
+		less.extra = q.Sources
+		a, err := less.both(t.Context(), q)
+		if err != nil || !a.Completeness.Complete {
+			t.Fatalf("%+v (%v)", a.Completeness, err)
+		}
+		for _, n := range a.Targets {
+			i := slices.IndexFunc(full.Targets, func(f found) bool { return f.ID == n.ID })
+			if i < 0 && !slices.ContainsFunc(q.Sources, func(s graph.ID) bool { return classOf(edges, s) == classOf(edges, n.ID) }) {
+				t.Fatalf("%s is reached anew without %s", n.ID, gone)
+			}
+			if i >= 0 && (n.Nearest.Hops < full.Targets[i].Nearest.Hops || n.Earliest.Arrival.Before(full.Targets[i].Earliest.Arrival)) {
+				t.Fatalf("without %s %s is reached sooner: %+v, with it %+v", gone, n.ID, n, full.Targets[i])
+			}
+		}
+		if slices.ContainsFunc(targets(a), isGone) || a.Completeness.Nodes > full.Completeness.Nodes {
+			t.Fatalf("%d nodes without %s, %d with it", a.Completeness.Nodes, gone, full.Completeness.Nodes)
+		}
+		if a.Completeness.Nodes < full.Completeness.Nodes-1 {
+			smaller++
+		}
+	})
+	if smaller == 0 {
+		t.Error("no node ever mattered to others")
+	}
+}
+
 func TestALaterStartNeverEnlargesTheRadius(t *testing.T) {
 	var smaller int
 	worlds(t, func(t *rapid.T, r *rand.Rand, edges []graph.Edge, q traverse.Question) {
