@@ -2,6 +2,7 @@ package traverse_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -77,6 +78,28 @@ func TestNoChokePointIsMissedWhereNeitherTimeNorHopsMatter(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What leads on over possiblySameAs alone dominates what lies behind it.
+func TestAChokePointIsFoundOnEitherSideOfADouble(t *testing.T) {
+	m := newMemory(
+		edge(graph.EdgeAdminOf, identity("x"), device("a"), 1, 1),
+		graph.Edge{Kind: graph.EdgePossiblySame, From: device("double"), To: device("a")},
+		edge(graph.EdgeLoggedOn, identity("y"), device("double"), 1, 9), edge(graph.EdgeAdminOf, identity("y"), device("z"), 1, 1),
+	)
+	a, err := traverse.BlastRadius(t.Context(), m.held(), traverse.Question{Sources: []graph.ID{identity("x")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Release()
+	lost := map[graph.ID]int{}
+	points, err := a.ChokePoints(t.Context(), 5)
+	for _, p := range points {
+		lost[p.ID] = p.Lost
+	}
+	if want := map[graph.ID]int{device("a"): 2, device("double"): 2, identity("y"): 1}; err != nil || !maps.Equal(lost, want) {
+		t.Errorf("lost are %v, want %v (%v)", lost, want, err)
+	}
 }
 
 func (m *memory) chokePoints(t *rapid.T, q traverse.Question) []traverse.ChokePoint {

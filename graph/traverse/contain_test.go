@@ -241,6 +241,40 @@ func TestAPlanIsASmallestSetOfActionsThatCutsOffWhatCanBe(t *testing.T) {
 	}
 }
 
+// A device takes ways of the processes on it, a cluster those of its messages: neither lies on the way.
+func TestAPlanActsAlsoOnWhatLiesBesideTheWay(t *testing.T) {
+	process := func(n string) graph.ID { return id(graph.KindProcess, n) }
+	message := func(n string) graph.ID { return id(graph.KindMailMessage, n) }
+	cluster := id(graph.KindMailCluster, "all")
+	for _, c := range []struct {
+		edges []graph.Edge
+		want  traverse.Response
+	}{
+		{[]graph.Edge{
+			edge(graph.EdgeImageOf, file("f"), process("p"), 1, 9), edge(graph.EdgeImageOf, file("f"), process("q"), 1, 9),
+			edge(graph.EdgeRan, process("p"), device("d"), 1, 9), edge(graph.EdgeRan, process("q"), device("d"), 1, 9),
+			edge(graph.EdgeConnectedTo, process("p"), id(graph.KindCloudApplication, "x"), 1, 9), edge(graph.EdgeConnectedTo, process("q"), id(graph.KindCloudApplication, "y"), 1, 9),
+		}, traverse.Response{Action: graph.ActionIsolateDevice, Entity: device("d")}},
+		{[]graph.Edge{
+			edge(graph.EdgeAttached, file("f"), message("m"), 1, 9), edge(graph.EdgeAttached, file("f"), message("n"), 1, 9),
+			edge(graph.EdgeContains, cluster, message("m"), 1, 9), edge(graph.EdgeContains, cluster, message("n"), 1, 9),
+			edge(graph.EdgeDelivered, message("m"), id(graph.KindMailbox, "x"), 1, 9), edge(graph.EdgeDelivered, message("n"), id(graph.KindMailbox, "y"), 1, 9),
+		}, traverse.Response{Action: graph.ActionSoftDelete, Entity: cluster}},
+	} {
+		m := newMemory(c.edges...)
+		for _, e := range c.edges[4:] {
+			m.grades[e.To] = graph.CriticalityHigh
+		}
+		q := traverse.PlanQuestion{Question: traverse.Question{Sources: []graph.ID{file("f")}, ThroughHubs: true}, Spared: []graph.ID{file("f")}}
+		for _, on := range []traverse.Ground{m.held(), m.stored()} {
+			p, err := traverse.PlanContainment(t.Context(), on, q)
+			if err != nil || !slices.Equal(p.Responses, []traverse.Response{c.want}) || !p.Exact || p.Targets != 2 || len(p.Remaining) != 0 {
+				t.Errorf("want %+v: %+v (%v)", c.want, p, err)
+			}
+		}
+	}
+}
+
 // plan asks on both grounds, which must say the same.
 func (m *memory) plan(t *rapid.T, q traverse.PlanQuestion) traverse.Plan {
 	held, err := traverse.PlanContainment(t.Context(), m.held(), q)

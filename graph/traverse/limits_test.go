@@ -288,6 +288,26 @@ func TestPathsFoundBeforeALimitAreGiven(t *testing.T) {
 	}
 }
 
+// The first path by ids would lead on from the node for which the budget was not enough, and whose edges a store was
+// not asked for.
+func TestNoPathLeadsOnFromWhatTheBudgetLeftOut(t *testing.T) {
+	sources, between := []graph.ID{identity("a"), identity("b")}, []graph.ID{device("k"), device("l")}
+	slices.SortFunc(sources, graph.ID.Compare)
+	slices.SortFunc(between, graph.ID.Compare)
+	goal := device("goal")
+	m := newMemory(
+		edge(graph.EdgeAdminOf, sources[0], between[1], 1, 1), edge(graph.EdgeAdminOf, sources[1], between[0], 1, 1),
+		edge(graph.EdgeAdminOf, between[0], goal, 1, 1), edge(graph.EdgeAdminOf, between[1], goal, 1, 1),
+	)
+	for edges, from := range map[int]graph.ID{3: sources[1], 4: sources[0]} {
+		q := traverse.Question{Sources: sources, Budget: traverse.Budget{Edges: edges}}
+		p, err := m.paths(t.Context(), q, goal, 1)
+		if err != nil || len(p.Routes) != 1 || p.Routes[0].Steps[0].From != from {
+			t.Errorf("with %d edges, want it from %s: %+v (%v)", edges, from, p, err)
+		}
+	}
+}
+
 func TestWhatTheGraphInMemoryDoesNotKnowYetIsAskedOfTheStore(t *testing.T) {
 	old := newMemory(edge(graph.EdgeAdminOf, identity("s"), device("a"), 1, 1))
 	now := newMemory(edge(graph.EdgeAdminOf, identity("s"), device("a"), 1, 1), edge(graph.EdgeAdminOf, identity("new"), device("b"), 1, 1))
