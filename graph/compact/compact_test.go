@@ -145,6 +145,49 @@ func TestIDsAreFoundWhileOthersAreAdded(t *testing.T) {
 	readers.Wait()
 }
 
+// Where ids came in order their numbers tell it; one that came out of order, and those behind it, are looked at.
+func TestNodesCompareAsTheirIDsDo(t *testing.T) {
+	up := make([]graph.ID, 20)
+	for i := range up {
+		up[i] = number(i)
+	}
+	slices.SortFunc(up, graph.ID.Compare)
+	down := slices.Clone(up)
+	slices.Reverse(down)
+	for name, ids := range map[string][]graph.ID{
+		"in order": up, "in reverse": down, "the last first": slices.Concat(up[19:], up[:19]), "the first last": slices.Concat(up[1:], up[:1]),
+		"half of them in order": slices.Concat(up[:5], up[10:], up[5:10]),
+	} {
+		b := NewBuilder()
+		for _, id := range ids {
+			b.Know(b.Node(id), true)
+		}
+		g := b.Graph()
+		for i, x := range ids {
+			for j, y := range ids {
+				if got, want := g.Compare(Node(i), Node(j)), x.Compare(y); got != want {
+					t.Fatalf("%s: number %d compares with %d as %d, want %d", name, i, j, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestALimitIsHowManyThereMayBe(t *testing.T) {
+	for name, more := range map[string]func(b *Builder){"ids": func(b *Builder) { b.Node(number(3)) }, "edges": func(b *Builder) { tie(b, 2, 0) }} {
+		b := NewBuilder()
+		b.Limit(3, 2)
+		tie(b, 0, 1)
+		tie(b, 1, 2)
+		if b.Err() != nil {
+			t.Errorf("within the limit of %s: %v", name, b.Err())
+		}
+		if more(b); !errors.Is(b.Err(), ErrFull) {
+			t.Errorf("one beyond the limit of %s: %v", name, b.Err())
+		}
+	}
+}
+
 func TestALimitIsAnErrorAndHarmsNothing(t *testing.T) {
 	for name, limit := range map[string]func(b *Builder){
 		"ids":   func(b *Builder) { b.Limit(6, math.MaxInt) },
@@ -229,6 +272,24 @@ func TestEdgesShareWhatIsTheSameAndNothingElse(t *testing.T) {
 	}
 	if n, want := g.rares.n, len(all)-4; n != want { // the first has that of the second, those seen at other usual times, or never
 		t.Errorf("%d kinds of rest, want %d", n, want)
+	}
+}
+
+func TestInstantsAtTheBoundsOfARecordAreKept(t *testing.T) {
+	b := NewBuilder()
+	var all []graph.Edge
+	for _, first := range []int64{0, 1, maxFirst - maxSpan, maxFirst - 1, maxFirst} {
+		for _, span := range []int64{-1, 0, maxSpan - 1, maxSpan, maxSpan + 1} {
+			e := graph.Edge{Kind: graph.EdgeRan, From: number(0), To: number(len(all) + 1), Count: 1, FirstSeen: time.UnixMicro(first).UTC(), LastSeen: time.UnixMicro(first + span).UTC()}
+			all = append(all, e)
+			b.Insert(e, b.Node(e.From), b.Node(e.To))
+		}
+	}
+	g := b.Graph()
+	for i, want := range all {
+		if got := g.Edge(0, g.Arcs(0)[i]); !got.FirstSeen.Equal(want.FirstSeen) || !got.LastSeen.Equal(want.LastSeen) {
+			t.Errorf("seen %v to %v, want %v to %v", got.FirstSeen, got.LastSeen, want.FirstSeen, want.LastSeen)
+		}
 	}
 }
 
