@@ -102,6 +102,27 @@ func TestAChokePointIsFoundOnEitherSideOfADouble(t *testing.T) {
 	}
 }
 
+// Whoever holds the second source need not pass what lies before it. Where a limit was met, dominators alone say so.
+func TestWhatLeadsToASourceIsNoChokePoint(t *testing.T) {
+	m := newMemory(
+		edge(graph.EdgeAdminOf, identity("a"), identity("x"), 1, 1), edge(graph.EdgeAdminOf, identity("x"), identity("b"), 1, 1),
+		edge(graph.EdgeAdminOf, identity("b"), identity("t"), 1, 1),
+		edge(graph.EdgeAdminOf, identity("t"), device("u"), 1, 1), edge(graph.EdgeAdminOf, identity("t"), device("v"), 1, 1),
+	)
+	for nodes, want := range map[int]int{4: 0, 6: 1} { // for all of it, what the target leads to
+		q := traverse.Question{Sources: []graph.ID{identity("a"), identity("b")}, Budget: traverse.Budget{Nodes: nodes}}
+		a, err := traverse.BlastRadius(t.Context(), m.held(), q)
+		if err != nil || a.Completeness.Complete != (nodes == 6) {
+			t.Fatalf("%+v (%v)", a.Completeness, err)
+		}
+		points, err := a.ChokePoints(t.Context(), 5)
+		if err != nil || len(points) != want || want == 1 && (points[0].ID != identity("t") || points[0].Lost != 2) {
+			t.Errorf("of %d nodes: %+v (%v)", nodes, points, err)
+		}
+		a.Release()
+	}
+}
+
 func (m *memory) chokePoints(t *rapid.T, q traverse.Question) []traverse.ChokePoint {
 	var got [2][]traverse.ChokePoint
 	for i, on := range []traverse.Ground{m.held(), m.stored()} {

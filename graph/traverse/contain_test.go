@@ -275,6 +275,23 @@ func TestAPlanActsAlsoOnWhatLiesBesideTheWay(t *testing.T) {
 	}
 }
 
+// An isolation reaches the processes that ran on the device, whichever other edges lie there.
+func TestAnActionReachesBesideItInItsDirectionOnly(t *testing.T) {
+	process, app := id(graph.KindProcess, "p"), id(graph.KindCloudApplication, "app")
+	ran := edge(graph.EdgeRan, process, device("d"), 1, 9)
+	back := edge(graph.EdgeRan, device("d"), process, 1, 9)
+	for off, e := range []graph.Edge{back, ran} {
+		m := newMemory(e, edge(graph.EdgeConnectedTo, process, app, 1, 9))
+		for _, on := range []traverse.Ground{m.held(), m.stored()} {
+			c, err := traverse.Contain(t.Context(), on, traverse.Question{Sources: []graph.ID{process}, TargetKinds: []graph.Kind{graph.KindCloudApplication}},
+				[]traverse.Response{{Action: graph.ActionIsolateDevice, Entity: device("d")}})
+			if err != nil || c.Before.Score != 1 || c.CutOff != off {
+				t.Errorf("%s to %s: %+v (%v)", e.From, e.To, c, err)
+			}
+		}
+	}
+}
+
 // plan asks on both grounds, which must say the same.
 func (m *memory) plan(t *rapid.T, q traverse.PlanQuestion) traverse.Plan {
 	held, err := traverse.PlanContainment(t.Context(), m.held(), q)
