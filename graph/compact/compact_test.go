@@ -108,6 +108,47 @@ func TestWhatWasSweptIsGivenUpAndItsNumbersUsedAgain(t *testing.T) {
 	}
 }
 
+// Edges that come and go leave room behind, also where nobody tidies.
+func TestWhatIsLeftIsSweptWhileGraphsAreMade(t *testing.T) {
+	b := NewBuilder()
+	const edges, rounds = 20_000, 25
+	for i := range edges {
+		tie(b, i, i+1)
+	}
+	for range rounds {
+		for i := range edges {
+			tie(b, i, i+2)
+		}
+		gone, ends := map[uint32]struct{}{}, map[Node]struct{}{}
+		for i := range edges {
+			n := b.Node(number(i))
+			for _, a := range b.Arcs(n) {
+				if a.Far() == b.Node(number(i+2)) {
+					gone[a.Edge()], ends[n], ends[a.Far()] = struct{}{}, struct{}{}, struct{}{}
+				}
+			}
+		}
+		b.Remove(gone, ends)
+		b.Graph()
+	}
+	if _, n := b.Graph().Size(); n != edges {
+		t.Fatalf("%d edges are left", n)
+	}
+	if most := 2 * (2*b.arena.taken + 16*chunkArcs); b.arena.total > most {
+		t.Errorf("room for %d arcs, want at most %d for %d that are taken", b.arena.total, most, b.arena.taken)
+	}
+}
+
+func TestAnEdgeKeepsWhatItHadWhenItWasPutIn(t *testing.T) {
+	b := NewBuilder()
+	e := graph.Edge{Kind: graph.EdgeRan, Count: 1, Sources: []string{"a", "b"}, Alerts: []graph.ID{number(7), number(8)}}
+	b.Insert(e, b.Node(number(0)), b.Node(number(1)))
+	e.Sources[0], e.Alerts[0] = "changed", number(9)
+	if got := b.Graph().Edge(0, b.Arcs(0)[0]); !slices.Equal(got.Sources, []string{"a", "b"}) || !slices.Equal(got.Alerts, []graph.ID{number(7), number(8)}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // The ids of an earlier graph are found, and no later ones, while tables grow.
 func TestIDsAreFoundWhileOthersAreAdded(t *testing.T) {
 	const n, step = 6_000, 100

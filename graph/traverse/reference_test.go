@@ -388,6 +388,15 @@ func checkCounts(t *rapid.T, edges []graph.Edge, a answer, want map[graph.ID][]h
 		if h.Total != perHop[h.Hops] {
 			t.Fatalf("%d at hop %d, want %d", h.Total, h.Hops, perHop[h.Hops])
 		}
+		kinds := 0
+		for kind, n := range h.ByKind {
+			if kinds += n; n < 1 {
+				t.Fatalf("%d of kind %s at hop %d", n, kind, h.Hops)
+			}
+		}
+		if kinds != h.Total {
+			t.Fatalf("%d of all kinds at hop %d, want %d", kinds, h.Hops, h.Total)
+		}
 		delete(perHop, h.Hops)
 	}
 	if len(perHop) > 0 {
