@@ -123,6 +123,30 @@ func TestWhatLeadsToASourceIsNoChokePoint(t *testing.T) {
 	}
 }
 
+// Where a limit is met with and without it, what it dominates is told, and of that what is the same once.
+func TestUnderALimitAChokePointLosesADoubleOnce(t *testing.T) {
+	middle := []graph.ID{identity("x"), identity("y")}
+	slices.SortFunc(middle, graph.ID.Compare)
+	edges := []graph.Edge{
+		edge(graph.EdgeAdminOf, identity("a"), middle[0], 1, 1), edge(graph.EdgeAdminOf, identity("a"), middle[1], 1, 1),
+		edge(graph.EdgeAdminOf, middle[0], device("d"), 1, 1), {Kind: graph.EdgePossiblySame, From: device("double"), To: device("d")},
+	}
+	for i := range 5 { // for which the budget is not enough
+		edges = append(edges, edge(graph.EdgeAdminOf, middle[1], device(named("far", i)), 1, 1))
+	}
+	q := traverse.Question{Sources: []graph.ID{identity("a")}, Budget: traverse.Budget{Edges: 4}}
+	a, err := traverse.BlastRadius(t.Context(), newMemory(edges...).held(), q)
+	if err != nil || a.Completeness.Reason != traverse.LimitEdges || a.Targets != 4 || a.Score != 3 {
+		t.Fatalf("%d targets, score %d, %+v (%v)", a.Targets, a.Score, a.Completeness, err)
+	}
+	defer a.Release()
+	points, err := a.ChokePoints(t.Context(), 5)
+	i := slices.IndexFunc(points, func(p traverse.ChokePoint) bool { return p.ID == middle[0] })
+	if err != nil || i < 0 || points[i].Lost != 1 || points[i].LostWeight != 1 || points[i].Complete {
+		t.Errorf("%+v (%v)", points, err)
+	}
+}
+
 func (m *memory) chokePoints(t *rapid.T, q traverse.Question) []traverse.ChokePoint {
 	var got [2][]traverse.ChokePoint
 	for i, on := range []traverse.Ground{m.held(), m.stored()} {
