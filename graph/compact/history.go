@@ -137,7 +137,9 @@ func (h *histories) pack(e *graph.Edge) []byte {
 		return nil
 	}
 	seen := slices.Clone(e.Sightings)
-	slices.SortStableFunc(seen, func(s, t graph.Sighting) int { return cmp.Compare(InstantOf(s.FirstSeen), InstantOf(t.FirstSeen)) })
+	slices.SortStableFunc(seen, func(s, t graph.Sighting) int {
+		return cmp.Compare(InstantOf(s.FirstSeen), InstantOf(t.FirstSeen))
+	})
 	p, at, source := h.packing[:0], known(InstantOf(e.FirstSeen)), 0
 	for i := range seen {
 		p, at, source = appendSighting(p, e, &seen[i], at, source)
@@ -254,7 +256,8 @@ func (u *unpacking) number() (v uint64) {
 // sighting is what was unpacked as the edge's sighting. Only an alert's has an observation key.
 func (u *unpacking) sighting(s unpacked) graph.Sighting {
 	out := graph.Sighting{
-		FirstSeen: s.first.Time(), LastSeen: s.last.Time(), EndedAt: s.ended.Time(), Inferred: s.head&seenInferred != 0, Observation: s.id,
+		FirstSeen: s.first.Time(), LastSeen: s.last.Time(), EndedAt: s.ended.Time(),
+		Inferred: s.head&seenInferred != 0, Observation: s.id,
 	}
 	if s.source < uint64(len(u.of.sources)) {
 		out.Source = u.of.sources[s.source]
@@ -263,100 +266,6 @@ func (u *unpacking) sighting(s unpacked) graph.Sighting {
 		out.Observation = u.of.alerts[s.alert]
 	}
 	return out
-}
-
-// History reports whether the graph can tell how edges were as of earlier instants: whether its Builder kept it.
-func (g *Graph) History() bool { return g.remembers }
-
-// AsOf is the graph, which must have History, as of an earlier instant, None for now: valid time over what is known now. Of edges
-// those are there of which the instant was not before the first sighting, as EdgeAt gives them. All else, and what is
-// the same, is as it is now; Size too. Arcs and Edge are the dearer, and no Arcs are Sorted.
-func (g *Graph) AsOf(at Instant) *Graph {
-	then := *g
-	then.past, then.at = at != None, at
-	return &then
-}
-
-// then leaves out arcs of edges that are not there as of the graph's instant.
-func (g *Graph) then(arcs []Arc) []Arc {
-	for i, a := range arcs {
-		if g.there(a) {
-			continue
-		}
-		rest := append(make([]Arc, 0, len(arcs)-1), arcs[:i]...)
-		for _, a := range arcs[i+1:] {
-			if g.there(a) {
-				rest = append(rest, a)
-			}
-		}
-		return rest
-	}
-	return arcs
-}
-
-func (g *Graph) there(a Arc) bool {
-	if first, _, _ := g.records.at(a.Edge()).seen(&g.rares); first <= g.at || a.Kind() == graph.EdgePossiblySame {
-		return true
-	}
-	packed := historyOf(&g.histories, a.Edge()) // one that nobody says when it was is the first
-	return packed != "" && packed[0]&seenNever != 0
-}
-
-// seenAt is Seen as of an instant at which the edge is there.
-func (g *Graph) seenAt(edge uint32, at Instant) (first, last, ended Instant) {
-	r := g.records.at(edge)
-	first, last, ended = r.seen(&g.rares)
-	if last <= at && ended <= at {
-		return first, last, ended
-	}
-	packed := historyOf(&g.histories, edge)
-	if packed == "" {
-		return seenOnce(first, last, ended, at)
-	}
-	u := unpacking{rest: packed, at: known(first), of: g.rares.at(r.rare() & maxRares)}
-	first, last, ended = None, None, None
-	for s, ok := u.next(); ok && s.first <= at; s, ok = u.next() {
-		if first == None { // then they come in order
-			first = s.first
-		}
-		last = max(last, min(s.last, at))
-		if s.ended <= at {
-			ended = max(ended, s.ended)
-		}
-	}
-	if ended < last {
-		ended = None
-	}
-	return first, last, ended
-}
-
-// seenOnce hides of an edge that has been seen once what happened after the instant.
-func seenOnce(first, last, ended, at Instant) (Instant, Instant, Instant) {
-	if ended > at {
-		ended = None
-	}
-	return first, min(last, at), ended
-}
-
-// EdgeAt is Edge as of an instant; None is now. ok is false where it had not been seen by then. Without History it is
-// right of edges that have been seen once and not since they ended.
-func (g *Graph) EdgeAt(near Node, a Arc, at Instant) (e graph.Edge, ok bool) {
-	e = whole(&g.names, &g.records, &g.rares, near, a)
-	if at == None || a.Kind() == graph.EdgePossiblySame {
-		return e, true
-	}
-	packed := historyOf(&g.histories, a.Edge())
-	if packed == "" {
-		first, last, ended := seenOnce(InstantOf(e.FirstSeen), InstantOf(e.LastSeen), InstantOf(e.EndedAt), at)
-		e.LastSeen, e.EndedAt = last.Time(), ended.Time()
-		return e, first <= at
-	}
-	u := unpacking{rest: packed, at: known(InstantOf(e.FirstSeen)), of: g.rares.at(g.records.at(a.Edge()).rare() & maxRares)}
-	var all []graph.Sighting
-	for s, ok := u.next(); ok; s, ok = u.next() {
-		all = append(all, u.sighting(s))
-	}
-	return graph.JoinDistinct(e.Kind, e.From, e.To, all, at.Time())
 }
 
 // KeepHistory has the Builder keep of the sightings of edges (graph.EdgeQuery.Sightings) what EdgeAt needs. It must be

@@ -26,15 +26,15 @@ func drawSightings(t *rapid.T) (all []graph.Sighting) {
 }
 
 func drawSighting(t *rapid.T, key int) graph.Sighting {
-	instant := func(name string) time.Time {
-		return rapid.SampledFrom(append([]time.Time{epoch, epoch.Add(time.Hour), epoch.Add(time.Hour + time.Microsecond), epoch.Add(3 * time.Hour), {}}, instants...)).Draw(t, name)
+	near := []time.Time{epoch, epoch.Add(time.Hour), epoch.Add(time.Hour + time.Microsecond), epoch.Add(3 * time.Hour), {}}
+	instant := func(name string) time.Time { return rapid.SampledFrom(slices.Concat(near, instants)).Draw(t, name) }
+	kind := graph.KindAlert
+	if key < 100 && key%2 == 1 {
+		kind = graph.KindObservation
 	}
 	o := graph.EdgeObservation{
 		FirstSeen: instant("first"), LastSeen: instant("last"), Source: rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "source"),
-		Inferred: rapid.Bool().Draw(t, "inferred"), Observation: graph.NewID([]graph.Kind{graph.KindAlert, graph.KindObservation}[key%2], fmt.Sprint(key)),
-	}
-	if key >= 100 {
-		o.Observation = graph.NewID(graph.KindAlert, fmt.Sprint(key))
+		Inferred: rapid.Bool().Draw(t, "inferred"), Observation: graph.NewID(kind, fmt.Sprint(key)),
 	}
 	if rapid.IntRange(0, 2).Draw(t, "ended") == 0 {
 		o.EndedAt = instant("end")
@@ -81,7 +81,8 @@ func TestAnEdgeAsOfAnInstantIsJoinedOfWhatWasSeenByThen(t *testing.T) {
 		if rapid.Bool().Draw(t, "changed") {
 			i := rapid.IntRange(0, len(all)-1).Draw(t, "which")
 			all[i] = drawSightings(t)
-			b.Set(b.Arcs(b.Node(number(i)))[len(b.Arcs(b.Node(number(i))))-1].Edge(), seenSo(graph.EdgeAdminOf, number(i), number(i+1), all[i]))
+			arcs := b.Arcs(b.Node(number(i)))
+			b.Set(arcs[len(arcs)-1].Edge(), seenSo(graph.EdgeAdminOf, number(i), number(i+1), all[i]))
 		}
 		if rapid.Bool().Draw(t, "tidy") {
 			b.Tidy()
@@ -142,8 +143,9 @@ func expectAt(t *rapid.T, g *Graph, n Node, a Arc, at Instant, want graph.Edge, 
 }
 
 func TestAnotherHistoryOfTheSameEdgeIsToldApart(t *testing.T) {
+	hour := func(h int) time.Time { return epoch.Add(time.Duration(h) * time.Hour) }
 	see := func(key string, first, last int) graph.Sighting {
-		return graph.Sighting{Observation: graph.NewID(graph.KindObservation, key), FirstSeen: epoch.Add(time.Duration(first) * time.Hour), LastSeen: epoch.Add(time.Duration(last) * time.Hour)}
+		return graph.Sighting{Observation: graph.NewID(graph.KindObservation, key), FirstSeen: hour(first), LastSeen: hour(last)}
 	}
 	was := seenSo(graph.EdgeAdminOf, number(0), number(1), []graph.Sighting{see("a", 0, 9), see("b", 5, 6)})
 	is := seenSo(graph.EdgeAdminOf, number(0), number(1), []graph.Sighting{see("a", 0, 9), see("b", 4, 6)})

@@ -28,8 +28,8 @@ type Snapshot struct {
 }
 
 // Graph is the graph: the nodes, graded by Options.Grade, under all their ids; the observed edges as they are now; and
-// possiblySameAs, inferred and without instants, from each node that is followed to another. With Options.History it has
-// compact.Graph.History.
+// possiblySameAs, inferred and without instants, from each node that is followed to another. With Options.History it
+// has compact.Graph.History.
 func (s *Snapshot) Graph() *compact.Graph { return s.graph }
 
 // Size counts nodes and observed edges.

@@ -27,14 +27,15 @@ func Stored(r graph.Reader, v graph.View, grade graph.Criticalities) Ground {
 	return Ground{reader: r, view: v, grade: grade}
 }
 
-// OrStored asks the store of s instead where an entity that a question names is not in the graph in memory, for it may be
-// too new, and where the question is as of an earlier instant, of which the graph in memory has no history.
+// OrStored asks the store of s instead where an entity that a question names is not in the graph in memory, for it may
+// be too new, and where the question is as of an earlier instant and the graph in memory has no history.
 func (g Ground) OrStored(s Ground) Ground {
 	g.reader, g.view, g.grade = s.reader, s.view, s.grade
 	return g
 }
 
-// knowing is the store instead of a graph in memory that does not know the instant or all that is named, if there is one.
+// knowing is the store, if there is one, instead of a graph in memory that does not know the instant or all that is
+// named.
 func (g Ground) knowing(q Question, named []graph.ID) Ground {
 	if g.held == nil || g.reader == nil {
 		return g
