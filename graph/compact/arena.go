@@ -181,6 +181,19 @@ func (a *arena) put(p *place, arcs []Arc, room uint32, tight bool) (ok bool) {
 	return true
 }
 
+// reserve lays as many arcs as there will be, to be filled in at once, in order.
+func (a *arena) reserve(p *place, arcs uint32) (ok bool) {
+	at := uint32(0)
+	if arcs > 0 {
+		if at, ok = a.give(arcs); !ok {
+			return false
+		}
+	}
+	a.taken += int(arcs)
+	p.at, p.n = at, p.n|arcs|placeTight
+	return true
+}
+
 func (a *arena) add(p *place, arc Arc) (ok bool) {
 	n := p.count()
 	if n == countMask || n == p.room() && !a.put(p, lie(a.chunks, p), roomFor(n+1), false) {

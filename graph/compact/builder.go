@@ -90,6 +90,9 @@ func (b *Builder) Node(id graph.ID) Node {
 // Find is Node for an id that has a number.
 func (b *Builder) Find(id graph.ID) (n Node, ok bool) { return b.ids.find(&b.ids.names.table, id) }
 
+// Numbers is Graph.Numbers so far.
+func (b *Builder) Numbers() int { return b.ids.names.n }
+
 // ID is the id that a number was given for.
 func (b *Builder) ID(n Node) graph.ID { return *b.ids.names.at(uint32(n)) }
 

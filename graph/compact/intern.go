@@ -35,7 +35,10 @@ func spread(id graph.ID) (part int, hash uint32) {
 // find looks an id up among the names, which may be those of an earlier graph.
 func (t *ids) find(names *table[graph.ID], id graph.ID) (Node, bool) {
 	which, hash := spread(id)
-	p := t.parts[which].Load()
+	return t.parts[which].Load().find(names, hash, id)
+}
+
+func (p *part) find(names *table[graph.ID], hash uint32, id graph.ID) (Node, bool) {
 	if p == nil {
 		return 0, false
 	}
@@ -61,6 +64,35 @@ func (t *ids) add(id graph.ID) Node {
 	}
 	p.put(hash, n+1)
 	return Node(n)
+}
+
+// index makes the hash tables of all names, of which none is in any. It reports whether they all differ.
+func (t *ids) index() bool {
+	var counts [len(t.parts)]int
+	for i := range uint32(t.names.n) {
+		which, _ := spread(*t.names.at(i))
+		counts[which]++
+	}
+	var parts [len(t.parts)]*part
+	for i, n := range counts {
+		slots := minSlots
+		for 4*n > 3*slots {
+			slots *= 2
+		}
+		parts[i] = &part{slots: make([]atomic.Uint32, slots)}
+	}
+	for i := range uint32(t.names.n) {
+		id := *t.names.at(i)
+		which, hash := spread(id)
+		if _, there := parts[which].find(&t.names.table, hash, id); there {
+			return false
+		}
+		parts[which].put(hash, i+1)
+	}
+	for i, p := range parts {
+		t.parts[i].Store(p)
+	}
+	return true
 }
 
 func (t *ids) grown(old *part) *part {

@@ -154,7 +154,8 @@ func TestAGraphIsWhatTheModelIsAndStaysSo(t *testing.T) {
 					m.aliases[id] = of
 				}
 			},
-			"tidy": func(*rapid.T) { b.Tidy() },
+			"write and read": func(t *rapid.T) { b = reload(t, b) },
+			"tidy":           func(*rapid.T) { b.Tidy() },
 			"sweep": func(t *rapid.T) {
 				if !b.arena.sweeping() {
 					b.arena.begin()
@@ -166,6 +167,7 @@ func TestAGraphIsWhatTheModelIsAndStaysSo(t *testing.T) {
 		})
 		for _, p := range shown {
 			expect(t, p.g, p.m)
+			expect(t, decoded(t, encoded(t, p.g)).Graph(), p.m)
 		}
 	})
 }

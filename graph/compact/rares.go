@@ -76,11 +76,16 @@ func (r *rares) take(edition uint32, e *graph.Edge, first, last Instant) (number
 	}
 	if i, ok = r.number(edition); ok {
 		*r.change(edition, i), r.uses[i] = r.own(x), 1
-		r.byKey[string(key)] = i
-		r.outside += x.outside()
-		r.keys += keyed(key)
+		r.know(i, &x, key)
 	}
 	return i | marks, ok
+}
+
+// know has it found by its key.
+func (r *rares) know(i uint32, x *rare, key []byte) {
+	r.byKey[string(key)] = i
+	r.outside += x.outside()
+	r.keys += keyed(key)
 }
 
 // number finds one that nothing has.
@@ -101,15 +106,19 @@ func (r *rares) own(x rare) rare {
 	x.alerts = slices.Clip(slices.Clone(x.alerts))
 	x.sources = slices.Clip(slices.Clone(x.sources))
 	for i, s := range x.sources {
-		name, known := r.names[s]
-		if !known {
-			name = strings.Clone(s)
-			r.names[name] = name
-			r.outside += len(name) + entryBytes
-		}
-		x.sources[i] = name
+		x.sources[i], _ = r.name(s)
 	}
 	return x
+}
+
+// name is the one that all share, and whether there was one.
+func (r *rares) name(s string) (name string, known bool) {
+	if name, known = r.names[s]; !known {
+		name = strings.Clone(s)
+		r.names[name] = name
+		r.outside += len(name) + entryBytes
+	}
+	return name, known
 }
 
 func (r *rares) give(edition, i uint32) {
