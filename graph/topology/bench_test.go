@@ -1,8 +1,11 @@
 package topology
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/clew-security/clew/graph/embedded"
 	"github.com/clew-security/clew/graph/graphtest"
 	"github.com/clew-security/clew/graph/neo4j"
+	estates "github.com/clew-security/clew/internal/estate"
 	"github.com/clew-security/clew/internal/realserver"
 )
 
@@ -248,5 +252,39 @@ func report(b *testing.B, all []time.Duration) {
 	slices.Sort(all)
 	for name, at := range map[string]float64{"ms-p50": 0.5, "ms-p99": 0.99, "ms-max": 1} {
 		b.ReportMetric(float64(all[int(float64(len(all)-1)*at)].Microseconds())/1000, name)
+	}
+}
+
+// BenchmarkRestart tells how long it takes until a graph is shown, by a scan of an embedded store and from a file, and
+// how long it takes to save that. CLEW_BENCH_SIZE is the estate's size, S by default.
+func BenchmarkRestart(b *testing.B) {
+	size := must(estates.ParseSize(cmp.Or(os.Getenv("CLEW_BENCH_SIZE"), "S")))(b)
+	s := must(embedded.Open(b.TempDir(), embedded.Options{}))(b)
+	b.Cleanup(func() { s.Close() })
+	for batch := range estates.Batches(size) {
+		apply(b, s, batch)
+	}
+	o := Options{Grade: facts, File: filepath.Join(b.TempDir(), "graph"), Log: b.Logf}
+	var f *Topology
+	start := func(b *testing.B) {
+		for b.Loop() {
+			f = newTopology(s, graphtest.Tenant, o)
+			must(0, f.advance(context.Background()))(b)
+		}
+		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s")
+	}
+	b.Run("scan", start)
+	b.Run("save", func(b *testing.B) {
+		for b.Loop() {
+			must(0, f.toSave().save(context.Background(), o.File))(b)
+		}
+		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s")
+		b.ReportMetric(float64(must(os.Stat(o.File))(b).Size()), "bytes")
+	})
+	b.Run("load", start)
+	if nodes, edges := f.shown.Size(); !f.tried.IsZero() {
+		b.Logf("%d nodes and %d edges", nodes, edges)
+	} else {
+		b.Error("it was scanned again")
 	}
 }

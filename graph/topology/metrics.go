@@ -25,9 +25,10 @@ import (
 //   - clew.replica.changes: changes that readers can see.
 //   - clew.replica.rebuilds: times that changes had been trimmed, so that a scan became due.
 //   - clew.replica.failures: polls that failed otherwise.
+//   - clew.replica.unsaved: times that a graph could not be saved to its file.
 type Metrics struct {
-	changes, rebuilds, failures metric.Int64Counter
-	delay                       metric.Float64Histogram
+	changes, rebuilds, failures, lost metric.Int64Counter
+	delay                             metric.Float64Histogram
 
 	mu        sync.Mutex
 	followers map[follower]struct{}
@@ -51,10 +52,11 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 		meter = noop.Meter{}
 	}
 	m := &Metrics{followers: map[follower]struct{}{}}
-	var errs [9]error
+	var errs [10]error
 	m.changes, errs[0] = meter.Int64Counter("clew.replica.changes", metric.WithUnit("{change}"), metric.WithDescription("Changes that readers can see."))
 	m.rebuilds, errs[1] = meter.Int64Counter("clew.replica.rebuilds", metric.WithUnit("{rebuild}"), metric.WithDescription("Times that a scan became due because changes had been trimmed."))
 	m.failures, errs[2] = meter.Int64Counter("clew.replica.failures", metric.WithUnit("{poll}"), metric.WithDescription("Polls of the store that failed."))
+	m.lost, errs[9] = meter.Int64Counter("clew.replica.unsaved", metric.WithUnit("{save}"), metric.WithDescription("Times that a graph could not be saved to its file."))
 	lag, err := meter.Float64ObservableGauge("clew.replica.lag", metric.WithUnit("s"), metric.WithDescription("Upper bound of the age of the oldest commit that is not held."))
 	errs[3] = err
 	revision, err := meter.Int64ObservableGauge("clew.replica.revision", metric.WithDescription("Sum over tenants of the revisions held."))
@@ -138,5 +140,11 @@ func (m *Metrics) rebuild() {
 func (m *Metrics) fail() {
 	if m != nil {
 		m.failures.Add(context.Background(), 1)
+	}
+}
+
+func (m *Metrics) unsaved() {
+	if m != nil {
+		m.lost.Add(context.Background(), 1)
 	}
 }

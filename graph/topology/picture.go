@@ -21,10 +21,7 @@ type picture struct {
 }
 
 func newPicture(o Options) *picture {
-	p := &picture{
-		Builder: compact.NewBuilder(), members: map[graph.ID][]graph.ID{},
-		loose: map[compact.Node]struct{}{}, detours: map[compact.Node]compact.Node{},
-	}
+	p := pictureOf(compact.NewBuilder())
 	if o.limits.ids > 0 {
 		p.Limit(o.limits.ids, compact.MaxEdges)
 	}
@@ -32,6 +29,14 @@ func newPicture(o Options) *picture {
 		p.KeepHistory()
 	}
 	return p
+}
+
+// pictureOf goes on from a graph of which no id is loose and no node is followed by a detour.
+func pictureOf(b *compact.Builder) *picture {
+	return &picture{
+		Builder: b, members: membersIn(b), loose: map[compact.Node]struct{}{}, detours: map[compact.Node]compact.Node{},
+		derived: derivedIn(b),
+	}
 }
 
 // at are the edges at the node of an id, as seen from there.

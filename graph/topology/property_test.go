@@ -3,6 +3,8 @@ package topology
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -31,6 +33,8 @@ type bench struct {
 	// What was met: exact snapshots, which were compared, and others, commits in the middle of a scan, faults,
 	// trimmed changes and removed edges.
 	checked, inexact, torn, failed, rebuilt, expired int
+	// saved and loaded count restarts.
+	saved, loaded int
 }
 
 func newBench(t *rapid.T, store graph.Store, units int) *bench {
@@ -92,6 +96,28 @@ func (b *bench) follower() *Topology {
 	return newTopology(source, graphtest.Tenant, o)
 }
 
+// restart ends a follower and begins another from its file.
+func (b *bench) restart(f *Topology) *Topology {
+	s := f.toSave()
+	if s != nil {
+		b.saved++
+		must(0, s.save(context.Background(), f.options.File))(b.t)
+	}
+	again := newTopology(f.source, graphtest.Tenant, f.options)
+	w, err := again.open(context.Background())
+	if err != nil && !errors.Is(err, errFault) {
+		b.t.Fatalf("opening: %v", err)
+	}
+	if again.work = w; w == nil {
+		return again
+	}
+	b.loaded++
+	if s != nil && !sameMaps(w.picture, f.work.picture) {
+		b.t.Fatalf("what is read is\n%+v, want\n%+v", w.picture, f.work.picture)
+	}
+	return again
+}
+
 // advance has the follower poll once and checks what it shows.
 func (b *bench) advance(f *Topology) {
 	switch err := f.advance(context.Background()); {
@@ -148,25 +174,34 @@ func TestFollowersOfAStoreThatIsWrittenToAndFailsEndEqualToIt(t *testing.T) {
 
 // follow runs the property and counts what it met.
 func follow(t *testing.T, open func(t *rapid.T) graph.Store) (total bench) {
+	dir, runs := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBench(t, open(t), 30)
 		defer b.store.Close()
 		b.faulty = rapid.Bool().Draw(t, "faulty")
 		followers := []*Topology{b.follower(), b.follower()}
+		followers[1].options.File = filepath.Join(dir, fmt.Sprint(runs))
+		runs++
 		for range rapid.IntRange(0, 12).Draw(t, "steps") {
-			if i := rapid.IntRange(0, 2).Draw(t, "who"); i < len(followers) {
-				b.advance(followers[i])
-			} else {
+			switch i := rapid.IntRange(0, 3).Draw(t, "who"); i {
+			case 2:
 				b.commit()
+			case 3:
+				followers[1] = b.restart(followers[1])
+			default:
+				b.advance(followers[i])
 			}
 		}
 		b.settle(followers)
+		followers[1] = b.restart(followers[1])
+		b.settle(followers)
+		total.saved, total.loaded = total.saved+b.saved, total.loaded+b.loaded
 		total.checked, total.inexact, total.torn = total.checked+b.checked, total.inexact+b.inexact, total.torn+b.torn
 		total.failed, total.rebuilt, total.expired = total.failed+b.failed, total.rebuilt+b.rebuilt, total.expired+b.expired
 	})
-	t.Logf("%d exact and %d other snapshots, %d torn scans, %d faults, %d rebuilds, %d edges removed",
-		total.checked, total.inexact, total.torn, total.failed, total.rebuilt, total.expired)
-	if total.inexact == 0 || total.torn == 0 || total.failed == 0 || total.expired == 0 {
+	t.Logf("%d exact and %d other snapshots, %d torn scans, %d faults, %d rebuilds, %d edges removed, saved %d times, loaded %d",
+		total.checked, total.inexact, total.torn, total.failed, total.rebuilt, total.expired, total.saved, total.loaded)
+	if total.saved == 0 || total.loaded == 0 || total.inexact == 0 || total.torn == 0 || total.failed == 0 || total.expired == 0 {
 		t.Error("the runs did not meet what they are for")
 	}
 	return total

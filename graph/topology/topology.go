@@ -36,6 +36,7 @@ const (
 	DefaultMaxStale   = time.Minute
 	DefaultMaxBackoff = 5 * time.Second
 	DefaultTimeout    = 30 * time.Second
+	DefaultSaveEvery  = 10 * time.Minute
 )
 
 // ErrStale: the topology is not built yet, or has been behind for longer than Options.MaxStale.
@@ -64,6 +65,16 @@ type Options struct {
 	Clock func() time.Time
 	// Metrics measures this topology together with others; nil measures nothing.
 	Metrics *Metrics
+	// File is where the graph is saved, and begun from at the next start, where the store still has the commit that it is
+	// as of; the directory must exist. It is for one tenant and one process. Whatever is wrong with it, the graph is
+	// scanned then, as without one. Empty: none.
+	File string
+	// SaveEvery is how often it is saved, where it has changed; Close saves it too.
+	SaveEvery time.Duration
+	// Grading tells apart what Grade goes by: a file that was graded by anything else does not serve.
+	Grading string
+	// Log tells why a file does not serve, or could not be written; nil is silent. It must be safe for concurrent use.
+	Log func(format string, args ...any)
 
 	limits limits // smaller in tests
 }
@@ -77,7 +88,7 @@ func (o Options) withDefaults() Options {
 		usual time.Duration
 	}{
 		{&o.Poll, DefaultPoll}, {&o.StaleAfter, DefaultStaleAfter}, {&o.MaxStale, DefaultMaxStale},
-		{&o.MaxBackoff, DefaultMaxBackoff}, {&o.Timeout, DefaultTimeout},
+		{&o.MaxBackoff, DefaultMaxBackoff}, {&o.Timeout, DefaultTimeout}, {&o.SaveEvery, DefaultSaveEvery},
 	} {
 		if *d.set <= 0 {
 			*d.set = d.usual
@@ -85,6 +96,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
 	}
 	if o.limits == (limits{}) {
 		o.limits = usualLimits
@@ -100,6 +114,7 @@ type Topology struct {
 	done chan struct{}
 
 	work *work // the goroutine's; nil where a scan is due
+	keeper
 
 	mu       sync.Mutex
 	shown    *Snapshot     // without Confirmed and Stale; nil before the first is built
@@ -119,17 +134,21 @@ func Follow(ctx context.Context, source Source, tenant graph.TenantID, o Options
 	t := newTopology(source, tenant, o)
 	ctx, t.stop = context.WithCancel(ctx)
 	o.Metrics.add(t)
-	go t.run(ctx)
+	go func() {
+		t.run(ctx)
+		t.finish()
+	}()
 	return t, nil
 }
 
-// Build gives the tenant's graph as it is now, and follows nothing. Errors: as of Follow, ctx's and the source's;
-// graph.ErrTooOld where changes were trimmed faster than it could read, so that it may be asked again;
+// Build gives the tenant's graph as it is now, and follows nothing; it uses no file. Errors: as of Follow, ctx's and the
+// source's; graph.ErrTooOld where changes were trimmed faster than it could read, so that it may be asked again;
 // compact.ErrFull.
 func Build(ctx context.Context, source Source, tenant graph.TenantID, o Options) (*Snapshot, error) {
 	if err := tenant.Check(); err != nil {
 		return nil, err
 	}
+	o.File = ""
 	t := newTopology(source, tenant, o)
 	if err := t.advance(ctx); err != nil {
 		return nil, err
@@ -146,7 +165,9 @@ func newTopology(source Source, tenant graph.TenantID, o Options) *Topology {
 	}
 }
 
-// Close stops following and waits for the goroutine to end. Snapshots stay good. Closing twice is harmless.
+// Close stops following and waits for the goroutine to end. Where there is a file that is older than the graph, it is
+// saved first; that takes as long as writing it, and up to two seconds more where changes are to be taken in, for which
+// the source is asked. Snapshots stay good. Closing twice is harmless.
 func (t *Topology) Close() error {
 	t.stop()
 	<-t.done
@@ -238,7 +259,6 @@ func (t *Topology) Ready(ctx context.Context) error {
 
 // run polls until ctx ends.
 func (t *Topology) run(ctx context.Context) {
-	defer t.finish()
 	for failures := 0; ; {
 		err := t.advance(ctx)
 		if ctx.Err() != nil {
@@ -248,6 +268,7 @@ func (t *Topology) run(ctx context.Context) {
 			failures = 0
 		}
 		t.note(err)
+		t.keep()
 		if !t.pause(ctx, failures) {
 			return
 		}
@@ -261,15 +282,16 @@ func (t *Topology) finish() {
 	t.finished = true
 	close(t.moved)
 	t.mu.Unlock()
+	t.keepLast()
 	close(t.done)
 }
 
-// advance brings the graph to where the source stands, by a scan where there is none or changes are missing. A tenant
-// that is too large has none: what was shown before goes stale.
+// advance brings the graph to where the source stands, from a file or by a scan where there is none or changes are
+// missing. A tenant that is too large has none: what was shown before goes stale.
 // What it did before an error is kept for the next time, but for a scan.
 func (t *Topology) advance(ctx context.Context) error {
 	if t.work == nil {
-		w, err := t.scan(ctx, t.revision())
+		w, err := t.begin(ctx)
 		if err != nil {
 			return err
 		}
@@ -280,6 +302,15 @@ func (t *Topology) advance(ctx context.Context) error {
 		t.work = nil
 	}
 	return err
+}
+
+// begin gives the graph to go on from.
+func (t *Topology) begin(ctx context.Context) (*work, error) {
+	if w, err := t.open(ctx); w != nil || err != nil {
+		return w, err
+	}
+	t.exact = nil
+	return t.scan(ctx, t.revision())
 }
 
 // catchUp folds rounds of changes into the graph. After a round that the source was not written to in, all of
@@ -309,10 +340,16 @@ func (t *Topology) catchUp(ctx context.Context) error {
 // show gives readers the graph of the goroutine's work.
 func (t *Topology) show(exact bool) {
 	g := t.work.handOut()
+	if t.exact, t.exactAt = nil, t.work.collected; exact {
+		t.exact = g
+	}
 	_, edges := g.Size()
 	s := &Snapshot{Revision: t.work.collected, Exact: exact, graph: g, edges: edges - t.work.picture.derived}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.finished {
+		return
+	}
 	before := t.shown
 	t.shown, t.at, t.trimmed = s, t.work.complete, false
 	if before == nil || before.Revision != s.Revision {

@@ -46,8 +46,10 @@ type reader struct {
 type work struct {
 	reader
 	picture *picture
-	// collected is the revision up to which changes were collected.
+	// collected is the revision up to which changes were collected; at is when that commit was made, where that is
+	// known.
 	collected graph.Revision
+	at        time.Time
 	// asked is when collecting last began, complete when a collecting began that came to the end.
 	asked, complete time.Time
 	// unseen are the instants of the commits that were collected since the graph was last handed out.
@@ -66,6 +68,9 @@ func (r reader) scan(ctx context.Context, atLeast graph.Revision) (*work, error)
 	w := &work{reader: r, picture: newPicture(r.options), asked: now, complete: now, dirty: map[graph.ID]struct{}{}}
 	var err error
 	w.collected, err = w.position(ctx, atLeast)
+	if err == nil && w.options.File != "" && w.collected > 0 {
+		w.at, err = w.commitAt(ctx, w.view(w.collected), w.collected)
+	}
 	if err == nil {
 		err = w.scanNodes(ctx)
 	}
@@ -158,7 +163,7 @@ func (w *work) collect(ctx context.Context, fold int) (moved bool, err error) {
 		for _, id := range c.Entities {
 			w.dirty[id] = struct{}{}
 		}
-		w.collected, moved = c.Revision, true
+		w.collected, w.at, moved = c.Revision, c.At, true
 		w.unseen = append(w.unseen, c.At)
 		if fold > 0 && len(w.dirty) >= fold {
 			return true, nil

@@ -1,0 +1,48 @@
+package topology
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// A file begins with this line; what follows are blocks. The first holds the head as JSON, the others the ids that are
+// loose, the detours, and the graph.
+const magic = "clew topology\n"
+
+// fileFormat is the version of the rest, and of what a topology makes of what stores tell: whoever changes either
+// counts it up.
+const fileFormat = 1
+
+// head says of which graph a file is.
+type head struct {
+	// Format is fileFormat, Compact compact.Format.
+	Format  int `json:"format"`
+	Compact int `json:"compact"`
+	// Edges is a digest of the table of edge kinds.
+	Edges string `json:"edgeKinds"`
+	// Grading is Options.Grading.
+	Grading string         `json:"grading"`
+	Tenant  graph.TenantID `json:"tenant"`
+	// Revision and At are of the commit that the graph is as of.
+	Revision graph.Revision `json:"revision"`
+	At       time.Time      `json:"at"`
+	// Confirmed is Snapshot.Confirmed.
+	Confirmed time.Time `json:"confirmed"`
+}
+
+// edgeKinds is head.Edges: what is read, and kept by number, follows from the table.
+var edgeKinds = func() string {
+	var text []byte
+	for _, r := range graph.EdgeKinds() {
+		text = fmt.Appendf(text, "%d %s %d\n", uint8(r.Kind), r.Name, r.Tense)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}()
+
+// partial is where a file is written until it is whole.
+func partial(name string) string { return name + ".partial" }
