@@ -35,7 +35,7 @@ func Decode(r io.Reader, nodes, edges int) (*Builder, error) {
 		read func(items uint64) error
 	}{
 		{tagIDs, d.ids}, {tagNodes, d.nodes}, {tagSources, d.sources}, {tagRares, d.rares},
-		{tagRecords, d.records}, {tagArcs, d.arcs}, {tagEnd, d.end},
+		{tagRecords, d.records}, {tagArcs, d.arcs}, {tagHistories, d.histories}, {tagEnd, d.end},
 	} {
 		items, err := d.section(s.tag)
 		if err == nil {
@@ -59,7 +59,8 @@ type decoder struct {
 	// out and in are the sums over all nodes.
 	out, in uint64
 	names   []string // of sources
-	used    bitset   // the numbers of edges that are free, or were read
+	free    bitset   // the numbers that no edge has
+	used    bitset   // those, and the numbers of edges that were read
 	err     error    // the first of what reads single values
 }
 
@@ -367,10 +368,11 @@ func (d *decoder) arcs(items uint64) error {
 	if items != d.out {
 		return damaged("%d edges, of %d", items, d.out)
 	}
-	d.used = newBitset(b.records.n)
+	d.free = newBitset(b.records.n)
 	for _, e := range b.free {
-		d.used.add(e)
+		d.free.add(e)
 	}
+	d.used = slices.Clone(d.free)
 	if err := d.lay(); err != nil {
 		return err
 	}
@@ -460,6 +462,35 @@ func (d *decoder) sort() {
 		})
 	}
 	all.Wait()
+}
+
+func (d *decoder) histories(items uint64) error {
+	h := &d.b.histories
+	if h.kept = items > 0; !h.kept {
+		return nil
+	}
+	for items--; items > 0 && d.err == nil; items-- {
+		all := d.text(d.uvarint())
+		if err := d.history(uint32(h.n)<<historyBits, all); err != nil {
+			return err
+		}
+		h.outside += textBytes(len(all))
+		h.add(d.b.edition, all)
+	}
+	return d.err
+}
+
+// history checks what is said of 64 edges from one on. What it says of how an edge was may be anything: see unpacking.
+func (d *decoder) history(first uint32, all string) error {
+	for all != "" {
+		edge := first + uint32(all[0])
+		size, rest := uvarint(all[1:])
+		if all[0] > historyMask || int(edge) >= d.b.records.n || d.free.has(edge) || size == 0 || size > uint64(len(rest)) {
+			return damaged("edge %d has no such history", edge)
+		}
+		all = rest[size:]
+	}
+	return nil
 }
 
 // end has the reader come to its own.

@@ -8,7 +8,7 @@ import (
 )
 
 // Format is the version of what Encode writes: another one cannot be read.
-const Format = 1
+const Format = 2
 
 // The sections of a graph that is written, in their order. Each begins with its tag, a byte, and the number of its
 // items, eight bytes. All numbers have their lowest byte first.
@@ -26,6 +26,9 @@ const (
 	tagRecords
 	// tagArcs: the edges, node by node from which they lead, eight bytes each: the arc.
 	tagArcs
+	// tagHistories: how edges were, of 64 edges at a time, each with its length before it, as histories has it. There is
+	// one item more than such texts where they were kept, and none where they were not.
+	tagHistories
 	// tagEnd: nothing. Nothing follows.
 	tagEnd
 )
@@ -65,6 +68,7 @@ func (g *Graph) Encode(w io.Writer) error {
 	e.rares(g)
 	e.records(g, used)
 	e.arcs(g)
+	e.histories(g)
 	e.section(tagEnd, 0)
 	e.flush()
 	return e.err
@@ -210,5 +214,18 @@ func (e *encoder) arcs(g *Graph) {
 				return
 			}
 		}
+	}
+}
+
+func (e *encoder) histories(g *Graph) {
+	if !g.remembers {
+		e.section(tagHistories, 0)
+		return
+	}
+	e.section(tagHistories, g.histories.n+1)
+	for i := uint32(0); i < uint32(g.histories.n) && e.spill(); i++ {
+		all := *g.histories.at(i)
+		e.uvarint(len(all))
+		e.held = append(e.held, all...)
 	}
 }

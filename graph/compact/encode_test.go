@@ -74,12 +74,17 @@ func inside(b *Builder) string {
 		known, ok := b.rares.byKey[string(b.rares.keyOf(x))]
 		fmt.Fprintln(&out, i, *x, b.rares.uses[i], ok && known == i)
 	}
+	fmt.Fprintln(&out, b.histories.kept, b.histories.outside)
+	for edge, packed := range eachHistory(&b.histories.table) {
+		fmt.Fprintf(&out, "%d %x\n", edge, packed)
+	}
 	return out.String()
 }
 
 // someGraph has a bit of everything, also numbers that are free.
 func someGraph() *Builder {
 	b := NewBuilder()
+	b.KeepHistory()
 	for i := range 12 {
 		tie(b, i, i*5%7)
 		tie(b, i*3%11, i)
@@ -89,10 +94,19 @@ func someGraph() *Builder {
 	cut(b, b.Node(number(3)), b.Arcs(b.Node(number(3)))...)
 	e.Kind, e.Count, e.Inferred = graph.EdgeOwns, 4, true
 	b.Insert(e, b.Node(number(5)), b.Node(number(6)))
+	b.Insert(seenTwice(), b.Node(number(6)), b.Node(number(5)))
 	b.Know(b.Node(number(4)), true)
 	b.Grade(b.Node(number(4)), 5)
 	b.Alias(b.Node(number(20)), b.Node(number(4)))
 	return b
+}
+
+// seenTwice is an edge that has a history.
+func seenTwice() graph.Edge {
+	e, _ := graph.EdgeQuery{Sightings: true}.Join(graph.EdgeRan, number(6), number(5), []graph.Sighting{
+		{FirstSeen: epoch, LastSeen: epoch, Source: "a"}, {FirstSeen: instants[3], LastSeen: instants[3], Observation: graph.NewID(graph.KindAlert, "1")},
+	})
+	return e
 }
 
 func TestTheEmptyGraphIsWrittenAndRead(t *testing.T) {
@@ -176,10 +190,16 @@ func partsOf(t *testing.T, b *Builder) *parts {
 	text := encoded(t, g)
 	p := &parts{t, text, map[byte]int{}}
 	const head = 9
+	histories := 0
+	for i := range uint32(g.histories.n) {
+		n := len(*g.histories.at(i))
+		histories += len(binary.AppendUvarint(nil, uint64(n))) + n
+	}
 	p.at[tagIDs] = head
 	p.at[tagNodes] = p.at[tagIDs] + g.Numbers()*idSize + head
 	p.at[tagSources] = p.at[tagNodes] + g.Numbers()*nodeSize + head
-	p.at[tagArcs] = len(text) - head - g.edges*arcSize
+	p.at[tagHistories] = len(text) - head - histories
+	p.at[tagArcs] = p.at[tagHistories] - head - g.edges*arcSize
 	p.at[tagRecords] = p.at[tagArcs] - head - g.Slots()*recordSize
 	for tag, at := range p.at {
 		if text[at-head] != tag {
@@ -201,6 +221,8 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		e := graph.Edge{Kind: graph.EdgeRan, FirstSeen: epoch.AddDate(-100, 0, 0), LastSeen: epoch, Count: 1}
 		b.Insert(e, b.Node(number(0)), b.Node(number(2)))
 		b.Alias(b.Node(number(3)), 0)
+		b.KeepHistory()
+		b.histories.set(b.edition, 1, []byte{0, 7}) // its length, its place, its length, and itself
 		return b
 	}
 	for name, change := range map[string]func(p *parts){
@@ -234,6 +256,11 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		"an edge backward":           func(p *parts) { p.set(tagArcs, 4, toggle(1<<slotBits)) },
 		"a number twice":             func(p *parts) { p.set(tagArcs, 4, becomes(1)) },
 		"a number that is not there": func(p *parts) { p.set(tagArcs, 4, becomes(2)) },
+		"the history of no edge":     func(p *parts) { p.text[p.at[tagHistories]+1] = 2 },
+		"the history of a later one": func(p *parts) { p.text[p.at[tagHistories]+1] = 64 },
+		"a history that is longer":   func(p *parts) { p.text[p.at[tagHistories]+2] = 3 },
+		"a history of nothing":       func(p *parts) { p.text[p.at[tagHistories]+2] = 0 },
+		"a history too many":         func(p *parts) { p.text[p.at[tagHistories]-8]++ },
 		"items at the end":           func(p *parts) { p.text[len(p.text)-1] = 1 },
 	} {
 		p := partsOf(t, build())
@@ -318,6 +345,8 @@ func FuzzDecode(f *testing.F) {
 	small := NewBuilder() // else the fuzzer takes its time to make what it found smaller
 	tie(small, 0, 1)
 	small.Alias(small.Node(number(2)), 0)
+	small.KeepHistory()
+	small.Insert(seenTwice(), small.Node(number(1)), small.Node(number(0)))
 	for _, b := range []*Builder{NewBuilder(), small} {
 		f.Add(encoded(f, b.Graph()))
 	}

@@ -27,6 +27,8 @@ type head struct {
 	// Grading is Options.Grading.
 	Grading string         `json:"grading"`
 	Tenant  graph.TenantID `json:"tenant"`
+	// History is Options.History.
+	History bool `json:"history"`
 	// Revision and At are of the commit that the graph is as of.
 	Revision graph.Revision `json:"revision"`
 	At       time.Time      `json:"at"`

@@ -176,6 +176,7 @@ func TestAFileThatDoesNotServeIsNotUsed(t *testing.T) {
 		"later changes":  {more(4), ""},
 		"other tenant":   {rewritten(func(s *saving) { s.head.Tenant = "fabrikam" }), "another tenant"},
 		"other grading":  {func(l *lab, _ *Topology) { l.options.Grading = "other" }, "other rules"},
+		"with history":   {func(l *lab, _ *Topology) { l.options.History = true }, "how edges were"},
 		"other version":  {rewritten(func(s *saving) { s.head.Format++ }), "another version"},
 		"other graph":    {rewritten(func(s *saving) { s.head.Compact++ }), "another version"},
 		"other kinds":    {rewritten(func(s *saving) { s.head.Edges = "" }), "other kinds"},

@@ -68,6 +68,8 @@ func (r reader) fits(h head) error {
 		return errors.New("it is of another tenant")
 	case h.Grading != r.options.Grading:
 		return errors.New("nodes were graded by other rules")
+	case h.History != r.options.History:
+		return errors.New("how edges were was asked for, or was not")
 	case h.Revision == 0 || h.At.IsZero():
 		return errors.New("it is of no commit")
 	}

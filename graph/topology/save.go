@@ -29,7 +29,7 @@ func (w *work) saving(g *compact.Graph) *saving {
 	if w.collected == 0 || w.at.IsZero() || len(w.dirty) > 0 {
 		return nil
 	}
-	h := head{fileFormat, compact.Format, edgeKinds, w.options.Grading, w.tenant, w.collected, w.at, w.complete}
+	h := head{fileFormat, compact.Format, edgeKinds, w.options.Grading, w.tenant, w.options.History, w.collected, w.at, w.complete}
 	return &saving{h, g, slices.Collect(maps.Keys(w.picture.loose)), maps.Clone(w.picture.detours)}
 }
 
