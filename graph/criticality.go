@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -107,6 +109,25 @@ func (c Criticalities) Of(e Entity) GradedCriticality {
 		return GradedCriticality{Criticality: r.criticality, Source: CriticalityByPredefinedRule, Rule: r.name}
 	}
 	return GradedCriticality{}
+}
+
+// gradingVersion is counted up when Criticalities.Of grades by the same rules otherwise than before.
+const gradingVersion = 1
+
+// Digest tells gradings apart: those with equal ones grade every entity alike, also in other versions of this program.
+func (c Criticalities) Digest() string {
+	h := sha256.New()
+	_, _ = fmt.Fprintln(h, gradingVersion, reportedNames)
+	for _, rules := range [][]compiledRule{c.custom, predefined} {
+		_, _ = fmt.Fprintln(h, len(rules))
+		for _, r := range rules {
+			_, _ = fmt.Fprintf(h, "%d %d\n", r.criticality, r.kinds)
+			for _, m := range r.conditions {
+				_, _ = fmt.Fprintf(h, "%q %q %q\n", m.patterns, m.of.properties, m.of.keys)
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // CriticalityProperty names the entity property that holds the criticality where a product or inventory says it.

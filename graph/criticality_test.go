@@ -337,3 +337,33 @@ func TestAStoredSettingThatCannotBeReadIsNone(t *testing.T) {
 		}
 	}
 }
+
+func TestADigestTellsGradingsApart(t *testing.T) {
+	seen := map[string]string{}
+	for name, rules := range map[string][]graph.CriticalityRule{
+		"none":            nil,
+		"a rule":          {{Name: "a", Criticality: graph.CriticalityHigh, Tags: []string{"x"}}},
+		"another grade":   {{Name: "a", Criticality: graph.CriticalityLow, Tags: []string{"x"}}},
+		"another kind":    {{Name: "a", Criticality: graph.CriticalityHigh, Kinds: []graph.Kind{graph.KindDevice}, Tags: []string{"x"}}},
+		"another pattern": {{Name: "a", Criticality: graph.CriticalityHigh, Tags: []string{"y"}}},
+		"two patterns":    {{Name: "a", Criticality: graph.CriticalityHigh, Tags: []string{"x", "y"}}},
+		"another field":   {{Name: "a", Criticality: graph.CriticalityHigh, Groups: []string{"x"}}},
+		"two rules":       {{Name: "a", Criticality: graph.CriticalityHigh, Tags: []string{"x"}}, {Name: "b", Criticality: graph.CriticalityHigh, Tags: []string{"y"}}},
+		"the other order": {{Name: "b", Criticality: graph.CriticalityHigh, Tags: []string{"y"}}, {Name: "a", Criticality: graph.CriticalityHigh, Tags: []string{"x"}}},
+	} {
+		c, err := graph.NewCriticalities(rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, twice := seen[c.Digest()]; twice {
+			t.Errorf("%s is as %s", name, other)
+		}
+		seen[c.Digest()] = name
+		if again, _ := graph.NewCriticalities(rules); again.Digest() != c.Digest() {
+			t.Errorf("%s is not as itself", name)
+		}
+	}
+	if (graph.Criticalities{}).Digest() != func() string { c, _ := graph.NewCriticalities(nil); return c.Digest() }() {
+		t.Error("the zero value is not as no rules")
+	}
+}

@@ -14,7 +14,7 @@ type Tenants struct {
 	ctx     context.Context
 	source  Source
 	options func(graph.TenantID) Options
-	bytes   int
+	bytes   int64
 
 	mu       sync.Mutex
 	followed map[graph.TenantID]*followed
@@ -32,7 +32,7 @@ type followed struct {
 // NewTenants follows no tenant yet, and none after ctx ends. Each is followed by its options. Where the graphs take
 // more than so many bytes together, those go that were asked for longest ago, whenever one more is begun; 0 bounds
 // nothing. It is a bound on what is begun: graphs that grow, and the last one begun, may exceed it.
-func NewTenants(ctx context.Context, source Source, bytes int, options func(graph.TenantID) Options) *Tenants {
+func NewTenants(ctx context.Context, source Source, bytes int64, options func(graph.TenantID) Options) *Tenants {
 	return &Tenants{ctx: ctx, source: source, bytes: bytes, options: options, followed: map[graph.TenantID]*followed{}}
 }
 
@@ -67,11 +67,11 @@ func (t *Tenants) makeRoom() {
 	if t.bytes <= 0 {
 		return
 	}
-	sum := 0
+	sum := int64(0)
 	var all []graph.TenantID
 	for tenant, f := range t.followed {
 		if f.Topology != nil {
-			sum, all = sum+f.measure().bytes, append(all, tenant)
+			sum, all = sum+int64(f.measure().bytes), append(all, tenant)
 		}
 	}
 	slices.SortFunc(all, func(a, b graph.TenantID) int { return cmp.Compare(t.followed[a].asked, t.followed[b].asked) })
@@ -80,7 +80,7 @@ func (t *Tenants) makeRoom() {
 			return
 		}
 		f := t.followed[tenant]
-		sum -= f.measure().bytes
+		sum -= int64(f.measure().bytes)
 		t.let(tenant, f)
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // companies is a store with a tenant of each name, which is bytes large as a graph in memory.
-func companies(t *testing.T, tenants ...graph.TenantID) (s graph.Store, bytes int) {
+func companies(t *testing.T, tenants ...graph.TenantID) (s graph.Store, bytes int64) {
 	t.Helper()
 	s = graphtest.NewModel(time.Now)
 	for _, tenant := range tenants {
@@ -21,7 +21,7 @@ func companies(t *testing.T, tenants ...graph.TenantID) (s graph.Store, bytes in
 			t.Fatal(err)
 		}
 	}
-	return s, must(Build(t.Context(), s, tenants[0], Options{}))(t).Graph().Memory().Total()
+	return s, int64(must(Build(t.Context(), s, tenants[0], Options{}))(t).Graph().Memory().Total())
 }
 
 func TestEachTenantHasAGraphOfItsOwn(t *testing.T) {
