@@ -69,32 +69,38 @@ func assemble(ctx context.Context, c config.Config, log *slog.Logger) (s *assemb
 	return s, nil
 }
 
-// replicate keeps the tenant's graph in memory. Where others write too, it tells them of what is written here, and
-// there is no other way to know what they wrote than to follow them: then it is not ready without.
+// replicate keeps graphs in memory, the tenant's from the start. Where others write too, it tells them of what is written
+// here, and there is no other way to know what they wrote than to follow them: then it is not ready without.
 func (s *assembly) replicate(ctx context.Context, c config.Config, meter metric.Meter) error {
 	m, err := topology.NewMetrics(meter)
 	if err != nil {
 		return err
 	}
-	t, err := follow(ctx, s.record, c, s.reach.grade, m)
-	if err != nil {
+	all := follow(ctx, s.record, c, s.reach.grade, m, s.log)
+	s.ends = append(s.ends, all.Close)
+	if _, err := all.Of(devTenant); err != nil {
 		return err
 	}
-	s.ends = append(s.ends, t.Close)
 	if c.Store.Kind != config.StoreNeo4j {
-		s.reach.ground = heldOf(t, s.record, s.reach.grade, s.record.Position)
+		s.reach.ground = heldOf(all, s.record, s.reach.grade, s.record.Position)
 		return nil
 	}
-	s.reach.ground = heldOf(t, s.record, s.reach.grade, nil)
+	s.reach.ground = heldOf(all, s.record, s.reach.grade, nil)
 	store := s.store
-	s.ready = func(ctx context.Context) error { return errors.Join(store.Ready(ctx), t.Ready(ctx)) }
+	s.ready = func(ctx context.Context) error {
+		t, err := all.Of(devTenant)
+		if err == nil {
+			err = t.Ready(ctx)
+		}
+		return errors.Join(store.Ready(ctx), err)
+	}
 	client := hintClient(c, s.log)
 	if client == nil {
 		return nil
 	}
 	s.ends = append(s.ends, client.Close)
 	s.store = withHints(ctx, s.store, client)
-	s.beside(func() { heedHints(ctx, client, s.log, devTenant, t.Hint) })
+	s.beside(func() { heedHints(ctx, client, s.log, all.Hint) })
 	return nil
 }
 

@@ -22,15 +22,17 @@ type position func(context.Context, graph.View) (graph.Position, error)
 const catchUp = 50 * time.Millisecond
 
 // heldOf is the graph in memory where it shows what was asked for, else the store. With at it must show all that the
-// store has; without, what the view says, and what it lacks of others' writes is a matter of Options.Poll.
-func heldOf(t *topology.Topology, store graph.Reader, grade graph.Criticalities, at position) func(context.Context, graph.View) traverse.Ground {
+// store has; without, what the view says, and what it lacks of others' writes is a matter of Options.Poll. A tenant that
+// is asked about for the first time is followed from then on.
+func heldOf(all *topology.Tenants, store graph.Reader, grade graph.Criticalities, at position) func(context.Context, graph.View) traverse.Ground {
 	return func(ctx context.Context, v graph.View) traverse.Ground {
-		if v.Tenant == devTenant && t.Ready(ctx) == nil {
+		stored := traverse.Stored(store, v, grade)
+		if t, err := all.Of(v.Tenant); err == nil && t.Ready(ctx) == nil {
 			if s := caughtUp(ctx, t, v, at); s != nil {
-				return traverse.Held(s.Graph()).OrStored(traverse.Stored(store, v, grade))
+				return traverse.Held(s.Graph()).OrStored(stored)
 			}
 		}
-		return traverse.Stored(store, v, grade)
+		return stored
 	}
 }
 

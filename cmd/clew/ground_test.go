@@ -48,15 +48,16 @@ func right(t *testing.T, s graph.Store, device string) graph.ID {
 func TestAQuestionIsAskedInMemoryOnceThatShowsWhatTheStoreHas(t *testing.T) {
 	store := edgeCounter{newStore(), new(atomic.Int64)}
 	who := right(t, store, "d1")
-	f, err := topology.Follow(t.Context(), store, devTenant, topology.Options{})
+	all := topology.NewTenants(t.Context(), store, 0, func(graph.TenantID) topology.Options { return topology.Options{} })
+	defer all.Close()
+	f, err := all.Of(devTenant)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	if _, err := f.View(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	on := heldOf(f, store, graph.Criticalities{}, store.Position)
+	on := heldOf(all, store, graph.Criticalities{}, store.Position)
 	ask := func(tenant graph.TenantID) (score int, reads int64, err error) {
 		ground := on(t.Context(), graph.View{Tenant: tenant})
 		before := store.edges.Load() // the graph is as it must be by now

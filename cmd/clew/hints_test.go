@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/clew-security/clew/graph"
 )
 
 // A Redis that refuses every command at once was asked thousands of times a second.
@@ -47,7 +49,7 @@ func TestHintsLeaveARedisThatRefusesAlone(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	var told bytes.Buffer
-	heedHints(ctx, client, slog.New(slog.NewTextHandler(&told, nil)), "contoso", func() { t.Error("moved") })
+	heedHints(ctx, client, slog.New(slog.NewTextHandler(&told, nil)), func(graph.TenantID) { t.Error("moved") })
 	if n := connections.Load(); n == 0 || n > 20 {
 		t.Errorf("%d connections in %v", n, time.Since(began))
 	}

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,11 +18,34 @@ import (
 	"github.com/clew-security/clew/internal/config"
 )
 
-// follow keeps this replica's picture of the tenant fresh by the store's changes, and tells whether it is.
-func follow(ctx context.Context, store graph.Store, c config.Config, grade graph.Criticalities, m *topology.Metrics) (*topology.Topology, error) {
-	return topology.Follow(ctx, store, devTenant, topology.Options{
-		Grade: gradeBy(grade), Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m,
+// follow keeps in memory the graphs of the tenants that are asked about, fresh by the store's changes, with copies for
+// the next start.
+func follow(ctx context.Context, store graph.Store, c config.Config, grade graph.Criticalities, m *topology.Metrics, log *slog.Logger) *topology.Tenants {
+	copies := copiesIn(c.ReplicaDir(), log)
+	return topology.NewTenants(ctx, store, c.Replica.Bytes, func(tenant graph.TenantID) topology.Options {
+		return topology.Options{
+			Grade: gradeBy(grade), Grading: grade.Digest(), History: true, File: copies(tenant),
+			Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m, Log: logf(log),
+		}
 	})
+}
+
+// copiesIn names the files for copies of graphs in a directory, which it makes; none where there is no directory, or
+// where it cannot be made: they spare time, no more.
+func copiesIn(dir string, log *slog.Logger) func(graph.TenantID) string {
+	err := errors.New("off")
+	if dir != "" {
+		if err = os.MkdirAll(dir, 0o700); err != nil {
+			log.Warn("the next start will read the whole store", "error", err)
+		}
+	}
+	return func(tenant graph.TenantID) string {
+		if err != nil {
+			return ""
+		}
+		name := sha256.Sum256([]byte(tenant)) // which may be anything
+		return filepath.Join(dir, hex.EncodeToString(name[:])+".graph")
+	}
 }
 
 // gradeBy is a node's grade in the graph in memory.
@@ -68,8 +95,8 @@ func (h hinting) Apply(ctx context.Context, tenant graph.TenantID, b graph.Batch
 // hintRest is how long a Redis that refuses is left alone: hints save a little time, no more.
 const hintRest = time.Second
 
-// heedHints calls moved when another replica says that the tenant has moved, until ctx ends.
-func heedHints(ctx context.Context, client redis.UniversalClient, log *slog.Logger, tenant graph.TenantID, moved func()) {
+// heedHints calls moved when another replica says that a tenant has moved, until ctx ends. The name is whatever was sent.
+func heedHints(ctx context.Context, client redis.UniversalClient, log *slog.Logger, moved func(graph.TenantID)) {
 	sub := client.Subscribe(ctx, movedChannel)
 	defer sub.Close()
 	for told := false; ; {
@@ -89,9 +116,7 @@ func heedHints(ctx context.Context, client redis.UniversalClient, log *slog.Logg
 			continue
 		}
 		told = false
-		if graph.TenantID(m.Payload) == tenant {
-			moved()
-		}
+		moved(graph.TenantID(m.Payload))
 	}
 }
 

@@ -71,7 +71,7 @@ func runStats(ctx context.Context, s streams, o statsOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	built, err := topology.Build(ctx, store, graph.TenantID(o.tenant), topology.Options{})
+	built, err := topology.Build(ctx, store, graph.TenantID(o.tenant), topology.Options{History: true})
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,8 @@ func (t stats) print(w io.Writer) error {
 		name  string
 	}{
 		{m.IDs, "ids"}, {m.Nodes, "nodes"}, {m.Arcs, "edges at their two ends"}, {m.Records, "times of edges"},
-		{m.Rest, "counts, sources and alerts of edges"}, {m.Builder, "to take in changes"},
+		{m.Rest, "counts, sources and alerts of edges"},
+		{m.History, "how edges were at earlier instants"}, {m.Builder, "to take in changes"},
 	} {
 		fmt.Fprintf(w, "%12d  %s\n", part.bytes, part.name)
 	}

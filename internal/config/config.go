@@ -119,7 +119,14 @@ type Replica struct {
 	Poll time.Duration
 	// MaxStale is how old what a replica knows may be before it says it is not ready.
 	MaxStale time.Duration
+	// Bytes bounds the memory that the graphs of several tenants take together, approximately; 0 does not.
+	Bytes int64
+	// Dir is for copies of the graphs; see Config.ReplicaDir for where it is empty or ReplicaDirOff.
+	Dir string
 }
+
+// ReplicaDirOff is the directory of a replica that keeps no copies.
+const ReplicaDirOff = "off"
 
 // Retention says how long things are kept; 0 means for ever.
 type Retention struct {
@@ -145,6 +152,18 @@ type Metrics struct {
 // EmbeddedDir is the embedded store's directory: the one that is set, or graph in the data directory.
 func (c Config) EmbeddedDir() string {
 	return cmp.Or(c.Store.Embedded.Dir, filepath.Join(c.DataDir, "graph"))
+}
+
+// ReplicaDir is where copies of the graphs in memory are kept: the directory that is set, or replica beside what the
+// store keeps on this machine; empty for none.
+func (c Config) ReplicaDir() string {
+	switch {
+	case c.Replica.Dir == ReplicaDirOff:
+		return ""
+	case c.Replica.Dir == "" && c.Store.Kind == StoreEmbedded:
+		return filepath.Join(c.EmbeddedDir(), "replica")
+	}
+	return cmp.Or(c.Replica.Dir, filepath.Join(c.DataDir, "replica"))
 }
 
 // LocalURL is the service's address as seen from this machine, and whether it is known: port 0 is not.
