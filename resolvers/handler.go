@@ -31,8 +31,8 @@ type Config struct {
 	// View says who asks, from what authentication left in the request; required. Nothing in a query changes
 	// it.
 	View func(*http.Request) graph.View
-	// Ground gives a view's graph to questions of reach as of now; nil has them read the Store. It must show what
-	// View.AtLeast says.
+	// Ground gives a view's graph to questions of reach, as of now or earlier; nil has them read the Store. It must
+	// show what View.AtLeast says.
 	Ground func(context.Context, graph.View) traverse.Ground
 	// Criticalities say how critical entities are; the zero value has the predefined rules alone.
 	Criticalities graph.Criticalities

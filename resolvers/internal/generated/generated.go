@@ -7379,7 +7379,7 @@ type ChokePoint {
   lost: Int!
   "The sum of their weights."
   lostWeight: Int!
-  "Whether exactly so many are lost; where a limit was met, it is at most so many."
+  "Whether exactly so many are lost; where a limit was met, so many of those that were looked at."
   complete: Boolean!
 }
 

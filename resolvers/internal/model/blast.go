@@ -29,7 +29,7 @@ func (a *inquiry) blast(ctx context.Context) (*traverse.Answer, error) {
 	if a.nowhere() {
 		return nothing(), nil
 	}
-	return traverse.BlastRadius(ctx, a.here(ctx), a.q)
+	return traverse.BlastRadius(ctx, a.ground(ctx), a.q)
 }
 
 // BlastRadius answers from the start; graph.ErrNotFound where an entity or the incident is unknown.

@@ -60,11 +60,12 @@ func (s *Session) Containment(ctx context.Context, start Start, actions []*Respo
 
 func (a *inquiry) contain(ctx context.Context, responses []traverse.Response) (*traverse.Containment, error) {
 	if a.nowhere() {
-		return &traverse.Containment{Before: nothing(), After: nothing()}, nil
+		return &traverse.Containment{Before: nothing(), After: nothing()},
+			a.known(ctx, mapped(responses, func(r traverse.Response) graph.ID { return r.Entity })...)
 	}
 	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
-	return traverse.Contain(ctx, a.here(ctx), a.q, responses)
+	return traverse.Contain(ctx, a.ground(ctx), a.q, responses)
 }
 
 // Targets that are cut off, by hops, arrival and id.

@@ -44,7 +44,8 @@ func (a *inquiry) compare(ctx context.Context, then, now time.Time) (*traverse.D
 	}
 	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
-	return traverse.Compare(ctx, a.ground(ctx, then), a.ground(ctx, now), a.q, then, now)
+	on := a.ground(ctx)
+	return traverse.Compare(ctx, on, on, a.q, then, now)
 }
 
 // Added are the targets that are reached later only.

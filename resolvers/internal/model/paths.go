@@ -41,11 +41,11 @@ func (s *Session) Paths(ctx context.Context, start Start, to string, first *int3
 
 func (a *inquiry) paths(ctx context.Context, goal graph.ID, k int) (traverse.PathsAnswer, error) {
 	if a.nowhere() {
-		return traverse.PathsAnswer{Completeness: nothing().Completeness}, nil
+		return traverse.PathsAnswer{Completeness: nothing().Completeness}, a.known(ctx, goal)
 	}
 	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
-	return traverse.Paths(ctx, a.here(ctx), a.q, goal, k)
+	return traverse.Paths(ctx, a.ground(ctx), a.q, goal, k)
 }
 
 // Paths from the incident.

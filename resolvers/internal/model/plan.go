@@ -68,11 +68,11 @@ func (s *Session) ContainmentPlan(ctx context.Context, start Start, p PlanArgume
 
 func (a *inquiry) plan(ctx context.Context, q traverse.PlanQuestion) (traverse.Plan, error) {
 	if a.nowhere() {
-		return traverse.Plan{Exact: true, Completeness: nothing().Completeness}, nil
+		return traverse.Plan{Exact: true, Completeness: nothing().Completeness}, a.known(ctx, q.Spared...)
 	}
 	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()
-	return traverse.PlanContainment(ctx, a.here(ctx), q)
+	return traverse.PlanContainment(ctx, a.ground(ctx), q)
 }
 
 // Responses in order of entity and action.

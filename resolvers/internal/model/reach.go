@@ -117,16 +117,30 @@ func (a *inquiry) list(field string, args ...any) string {
 	return listName(field, append(args, a.asked...)...)
 }
 
-// ground is where a question as of an instant is asked; a zero one is now.
-func (s *Session) ground(ctx context.Context, asOf time.Time) traverse.Ground {
-	if s.Ground == nil || !asOf.IsZero() {
+// ground is where questions are asked.
+func (s *Session) ground(ctx context.Context) traverse.Ground {
+	if s.Ground == nil {
 		return traverse.Stored(s.Reader, s.View, s.Grade)
 	}
 	return s.Ground(ctx, s.View)
 }
 
-// here is where the question is asked.
-func (a *inquiry) here(ctx context.Context) traverse.Ground { return a.ground(ctx, a.q.AsOf) }
+// known looks for what a question names that is not asked, since it has no sources. Errors: graph.ErrNotFound, the store's.
+func (a *inquiry) known(ctx context.Context, named ...graph.ID) error {
+	if len(named) == 0 { // the query would be a scan
+		return nil
+	}
+	found, err := a.Reader.Entities(ctx, a.View, graph.EntityQuery{IDs: named})
+	if err != nil {
+		return err
+	}
+	for i, e := range found {
+		if e.ID.IsZero() {
+			return fmt.Errorf("%w: entity %s", graph.ErrNotFound, named[i])
+		}
+	}
+	return nil
+}
 
 // leastCriticality refuses unknown as the least that counts. The error wraps graph.ErrInvalid.
 func leastCriticality(c graph.Criticality) error {
