@@ -100,13 +100,6 @@ func TestADiffInMemoryIsThatOfTheStore(t *testing.T) {
 	}
 }
 
-func idsOf(targets []traverse.Target) (out []graph.ID) {
-	for _, t := range targets {
-		out = append(out, t.ID)
-	}
-	return out
-}
-
 // subtracted are what one enumeration reaches and another does not, but for sources and what is the same.
 func subtracted(a, b map[graph.ID][]held) (out []graph.ID) {
 	for n, hs := range a {

@@ -86,9 +86,9 @@ func idsOf(list []traverse.Target) (out []graph.ID) {
 	return out
 }
 
-// estate has what a question can meet: accounts on a host that administer critical devices, doubles, a group, a hub,
+// fortress has what a question can meet: accounts on a host that administer critical devices, doubles, a group, a hub,
 // processes by which an isolation reaches, and an edge that is new.
-func estate() *memory {
+func fortress() *memory {
 	var edges []graph.Edge
 	for i := range 3 {
 		user := identity(named("u", i))
@@ -170,7 +170,7 @@ var errBroken = errors.New("disk is broken")
 // Whichever call fails, or is the one at which the caller goes or time runs out: the question ends with that error, or
 // says that its answer is not all, and the next one is answered as ever.
 func TestWhicheverCallOfTheStoreFailsNoAnswerPassesForWhole(t *testing.T) {
-	m := estate()
+	m := fortress()
 	for _, q := range everyQuestion() {
 		counter := &faulty{memory: m}
 		whole, complete, err := q.ask(t.Context(), counter.stored(), counter.stored())
@@ -219,7 +219,7 @@ func TestWhicheverCallOfTheStoreFailsNoAnswerPassesForWhole(t *testing.T) {
 
 // In memory there are no calls: the context ends at some look at it, the first among them.
 func TestWheneverTheContextEndsInMemoryNoAnswerPassesForWhole(t *testing.T) {
-	m := estate()
+	m := fortress()
 	for _, q := range everyQuestion() {
 		whole, complete, err := q.ask(t.Context(), m.held(), m.stored())
 		if err != nil || !complete {
@@ -249,7 +249,7 @@ func TestWheneverTheContextEndsInMemoryNoAnswerPassesForWhole(t *testing.T) {
 
 // So does a context of the usual kind that has ended before, on either ground.
 func TestAContextThatHasEndedBeforeEndsEveryQuestion(t *testing.T) {
-	m := estate()
+	m := fortress()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	late, stop := context.WithDeadline(t.Context(), time.Unix(0, 0))
