@@ -56,10 +56,10 @@ var sizes = map[string]int{
 var surcharges = map[string]int{
 	"setAssetCriticality": 1_000,  // reads and writes a hundred entities, durably
 	"attackStory":         1_000,  // reads all alerts of an incident
-	"blastRadius":         2_000,  // walks up to 250,000 relations
+	"blastRadius":         2_000,  // walks up to its budget of relations
 	"attackPaths":         4_000,  // walks as a blast radius, and tells the ways
 	"containment":         5_000,  // asks for two blast radii
-	"graphDiff":           5_000,  // asks for two blast radii, one of which the store must answer
+	"graphDiff":           5_000,  // asks for two blast radii, perhaps of the store
 	"paths":               20_000, // searches for each hop of each path
 	"chokePoints":         20_000, // searches up to 41 times
 	"containmentPlan":     60_000, // searches up to 2,000 times: once in an operation

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -81,7 +82,11 @@ func (o overHTTP) reach(ctx context.Context, seed graph.ID, hops int) (reachAnsw
 			}
 		}
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+	text, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = json.Unmarshal(text, &got)
+	}
+	if err != nil {
 		return reachAnswer{}, err
 	}
 	b := got.Data.BlastRadius

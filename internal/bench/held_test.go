@@ -1,0 +1,192 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/compact"
+	"github.com/clew-security/clew/graph/embedded"
+	"github.com/clew-security/clew/graph/topology"
+	"github.com/clew-security/clew/graph/traverse"
+	"github.com/clew-security/clew/internal/estate"
+)
+
+// lateBatches are the estate's last batches, which are committed when its graph is in memory, for each number of clients.
+const lateBatches = 100
+
+// BenchmarkHeld puts an estate into the embedded store and tells what its graph in memory costs: to make it from the
+// store, to save and to load it, the memory, and how long after a commit of 1,000 edges it shows that, while clients
+// ask and while none do.
+func BenchmarkHeld(b *testing.B) {
+	size, _ := settings(b)
+	h := heldBench{store: filepath.Join(b.TempDir(), "store"), file: filepath.Join(b.TempDir(), "graph")}
+	if err := errors.Join(h.fill(b.Context(), size), h.start(b.Context()), h.again(b.Context())); err != nil {
+		b.Fatal(err)
+	}
+	defer h.close()
+	fmt.Printf("\n%s: %d nodes, %d edges\n\n%s", b.Name(), h.nodes, h.edges, h.table())
+	for _, clients := range []int{0, 1, manyClients} {
+		line, err := h.visible(b.Context(), clients)
+		if err != nil {
+			b.Fatal(err)
+		}
+		fmt.Println(line)
+	}
+	b.ReportMetric(0, "ns/op") // the run is one operation
+}
+
+// heldBench is an estate in a store and in memory.
+type heldBench struct {
+	store, file string
+	late        []graph.Batch
+	some        []graph.ID // entities to ask about
+
+	s *embedded.Store
+	t *topology.Topology
+
+	nodes, edges                    int
+	memory                          compact.Memory
+	open, scan, save, openTwo, load time.Duration
+	fileBytes                       int64
+}
+
+// fill commits all but the last batches.
+func (h *heldBench) fill(ctx context.Context, size estate.Options) error {
+	s, err := embedded.Open(h.store, embedded.Options{})
+	if err != nil {
+		return err
+	}
+	dice := rand.New(rand.NewPCG(measuredDraw, 0))
+	for b := range estate.Batches(size) {
+		h.late = append(h.late, b)
+		if dice.IntN(10) == 0 {
+			h.some = append(h.some, b.Edges[dice.IntN(len(b.Edges))].From)
+		}
+		if len(h.late) <= 3*lateBatches {
+			continue
+		}
+		if _, err := s.Apply(ctx, measuredTenant, h.late[0]); err != nil {
+			return errors.Join(err, s.Close())
+		}
+		h.late = h.late[1:]
+	}
+	h.some = h.some[:len(h.some)/2] // that are surely committed
+	return s.Close()
+}
+
+func (h *heldBench) follow(ctx context.Context) (open, shown time.Duration, err error) {
+	began := time.Now()
+	if h.s, err = embedded.Open(h.store, embedded.Options{}); err != nil {
+		return 0, 0, err
+	}
+	open, began = time.Since(began), time.Now()
+	if h.t, err = topology.Follow(ctx, h.s, measuredTenant, topology.Options{File: h.file, History: true}); err != nil {
+		return 0, 0, err
+	}
+	v, err := h.t.View(ctx, 0)
+	if err == nil {
+		h.nodes, h.edges = v.Size()
+		h.memory = v.Graph().Memory()
+	}
+	return open, time.Since(began), err
+}
+
+// start makes the graph from the store, and the file.
+func (h *heldBench) start(ctx context.Context) (err error) {
+	if h.open, h.scan, err = h.follow(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	err = h.t.Close()
+	h.save = time.Since(began)
+	if at, fault := os.Stat(h.file); fault == nil {
+		h.fileBytes = at.Size()
+	} else {
+		err = cmp.Or(err, fault)
+	}
+	return errors.Join(err, h.s.Close())
+}
+
+// again makes the graph from the file.
+func (h *heldBench) again(ctx context.Context) (err error) {
+	h.openTwo, h.load, err = h.follow(ctx)
+	return err
+}
+
+func (h *heldBench) close() { _ = errors.Join(h.t.Close(), h.s.Close()) }
+
+func (h *heldBench) table() string {
+	m, per := h.memory, func(bytes int) float64 { return float64(bytes) / float64(h.edges) }
+	return fmt.Sprintf(`| | |
+|---|---|
+| bytes an edge | %.1f |
+| of these ids, nodes, arcs, times, rest, history, to go on | %.1f, %.1f, %.1f, %.1f, %.1f, %.1f, %.1f |
+| from the store: opened, read | %v, %v |
+| saved, MB | %v, %d |
+| from the file: store opened, loaded | %v, %v |
+
+`, per(m.Total()), per(m.IDs), per(m.Nodes), per(m.Arcs), per(m.Records), per(m.Rest), per(m.History), per(m.Builder),
+		short(h.open), short(h.scan), short(h.save), h.fileBytes>>20, short(h.openTwo), short(h.load))
+}
+
+// visible tells how long after the end of a commit the graph shows it to who waits for it.
+func (h *heldBench) visible(ctx context.Context, clients int) (string, error) {
+	asking, stop := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	asked := make([]timed, clients)
+	for i := range asked {
+		all.Go(func() { h.keepAsking(asking, uint64(i), &asked[i]) })
+	}
+	var took timed
+	for _, batch := range h.late[:lateBatches] {
+		r, err := h.s.Apply(ctx, measuredTenant, batch)
+		began := time.Now()
+		if err == nil {
+			_, err = h.t.View(ctx, r.Revision)
+		}
+		if err != nil {
+			stop()
+			return "", err
+		}
+		took.took = append(took.took, time.Since(began))
+	}
+	stop()
+	all.Wait()
+	h.late = h.late[lateBatches:]
+	questions := timed{}
+	for _, a := range asked {
+		questions.took = append(questions.took, a.took...)
+	}
+	return fmt.Sprintf("%d clients: a commit shows after p50, p95, p99 %s, at most %v; they asked %d questions: %s",
+		clients, took.percentiles(), short(slices.Max(took.took)), len(questions.took), questions.percentiles()), nil
+}
+
+// keepAsking asks what an analyst asks by default, up to three hops, until ctx ends.
+func (h *heldBench) keepAsking(ctx context.Context, draw uint64, t *timed) {
+	for dice := rand.New(rand.NewPCG(draw, 1)); ctx.Err() == nil; {
+		v, err := h.t.View(ctx, 0)
+		if err != nil {
+			return
+		}
+		began := time.Now()
+		a, err := traverse.BlastRadius(ctx, traverse.Held(v.Graph()), traverse.Question{
+			Sources: []graph.ID{h.some[dice.IntN(len(h.some))]}, MaxHops: 1 + dice.IntN(3),
+		})
+		if err != nil {
+			return
+		}
+		a.List(nil, firstNodes)
+		a.Release()
+		t.took = append(t.took, time.Since(began))
+	}
+}
