@@ -22,7 +22,7 @@ import (
 )
 
 // lateBatches are the estate's last batches, which are committed when its graph is in memory, for each number of clients.
-const lateBatches = 100
+const lateBatches = 40
 
 // BenchmarkHeld puts an estate into the embedded store and tells what its graph in memory costs: to make it from the
 // store, to save and to load it, the memory, and how long after a commit of 1,000 edges it shows that, while clients
