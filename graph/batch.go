@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -68,6 +69,11 @@ type EdgeKey struct {
 	From ID
 	Kind EdgeKind
 	To   ID
+}
+
+// Compare orders keys as Edge.Compare does edges.
+func (k EdgeKey) Compare(o EdgeKey) int {
+	return cmp.Or(k.From.Compare(o.From), cmp.Compare(k.Kind, o.Kind), k.To.Compare(o.To))
 }
 
 // Over reports whether the incident's last activity and last update are before the instant.

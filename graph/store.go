@@ -85,6 +85,9 @@ type Change struct {
 	Entities  []ID
 	Alerts    []ID
 	Incidents []IncidentID
+	// Edges are all observed edges that the commit changed, those that came and went included, in order; nil where the
+	// store does not know: then any at Entities may have changed.
+	Edges []EdgeKey
 }
 
 // EntityQuery asks for nodes.
@@ -119,6 +122,9 @@ type EdgeQuery struct {
 	// Derived possiblySameAs edges are yielded where they are followed. Where nil, all observed edges are
 	// yielded in order, each once, without derived ones.
 	Nodes []ID
+	// Keys asks for these observed edges instead, each at most once, whatever Nodes, Direction and Kinds say. There is
+	// none between ids that are not canonical.
+	Keys []EdgeKey
 	// Direction as seen from Nodes; 0 means Both.
 	Direction Direction
 	// Kinds limits the answer; nil means all.

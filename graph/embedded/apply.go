@@ -29,6 +29,7 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	if err != nil || !wrote {
 		return receipt, err
 	}
+	t.recent.put(c.change)
 	if err := s.commitOf(t, c.batch); err != nil {
 		return graph.Receipt{}, err
 	}

@@ -17,12 +17,13 @@ type edgeReader struct {
 	view
 	it    *pebble.Iterator
 	nodes map[graph.ID]graph.ID
+	homes map[graph.ID][]graph.ID // see atoms
 }
 
 func (v view) edgeReader() (*edgeReader, error) {
 	s := under(v.keys.of(tableEdge))
 	it, err := v.rows.NewIter(&pebble.IterOptions{LowerBound: s.lower, UpperBound: s.upper})
-	return &edgeReader{v, it, map[graph.ID]graph.ID{}}, err
+	return &edgeReader{v, it, map[graph.ID]graph.ID{}, map[graph.ID][]graph.ID{}}, err
 }
 
 func (r *edgeReader) close() error { return r.it.Close() }
@@ -70,6 +71,9 @@ func (v view) edges(q graph.EdgeQuery, yield func(graph.Edge, error) bool) (err 
 	if q.Direction == 0 {
 		q.Direction = graph.Both
 	}
+	if q.Keys != nil {
+		return r.byKeys(q, yield)
+	}
 	if q.Nodes == nil {
 		return r.all(q, yield)
 	}
@@ -109,6 +113,47 @@ func (r *edgeReader) all(q graph.EdgeQuery, yield func(graph.Edge, error) bool) 
 		}
 		return false, err
 	})
+}
+
+// byKeys yields single edges.
+func (r *edgeReader) byKeys(q graph.EdgeQuery, yield func(graph.Edge, error) bool) error {
+	for _, k := range slices.Compact(slices.SortedFunc(slices.Values(q.Keys), graph.EdgeKey.Compare)) {
+		from, err1 := r.atoms(k.From)
+		to, err2 := r.atoms(k.To)
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		var all []graph.Sighting
+		for _, f := range from {
+			for _, t := range to {
+				add := func(_ rules.Ends, s graph.Sighting) error { all = append(all, s); return nil }
+				if err := r.sightings(r.keys.edge(f, k.Kind, t), add); err != nil {
+					return err
+				}
+			}
+		}
+		if e, ok := q.Join(k.Kind, k.From, k.To, all); ok && k.From != k.To && !yield(e, nil) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// atoms are the ids under which a node was observed, remembered; none for an id that is not canonical.
+func (r *edgeReader) atoms(id graph.ID) ([]graph.ID, error) {
+	if all, ok := r.homes[id]; ok {
+		return all, nil
+	}
+	h, observed, err := r.head(id)
+	var all []graph.ID
+	if err == nil && observed && h.Node == id {
+		if h.Members > 0 {
+			all, err = r.members(id)
+		}
+		all = append(all, id)
+	}
+	r.homes[id] = all
+	return all, err
 }
 
 // at lists the edges at one node, those that are derived included.

@@ -170,7 +170,13 @@ func (s *Store) Position(ctx context.Context, v graph.View) (out graph.Position,
 // Changes implements graph.Store. The newest Options.KeepChanges are kept.
 func (s *Store) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
 	return rules.Stream(func(yield func(graph.Change, error) bool) error {
-		return s.read(ctx, v, func(r view) error { return r.changes(since, yield) })
+		recent := &s.tenant(v.Tenant).recent
+		return s.read(ctx, v, func(r view) error {
+			return r.changes(since, func(c graph.Change, err error) bool {
+				c.Edges = recent.of(c.Revision)
+				return yield(c, err)
+			})
+		})
 	})
 }
 

@@ -121,6 +121,8 @@ type tenant struct {
 	// memory belongs to who has the turn.
 	memory *rules.Memory
 
+	recent recent
+
 	mu      sync.Mutex
 	moved   chan struct{} // closed and replaced when a commit has become visible
 	syncing chan struct{} // closed when the commit in flight is durable; nil where there is none

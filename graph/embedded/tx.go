@@ -21,6 +21,8 @@ type tx struct {
 	wall   time.Time
 	// row is the tenant's record as written last.
 	row rules.Tenant
+	// change is the commit's, if there is one.
+	change *graph.Change
 	// room is where the next key and value are made; the batch copies them.
 	room struct{ key, value []byte }
 }
@@ -342,7 +344,7 @@ func (t *tx) writeRest(w rules.Writes) error {
 			return err
 		}
 	}
-	if w.Change != nil {
+	if t.change = w.Change; w.Change != nil {
 		if err := t.put(k.of(tableChange, number(w.Change.Revision)), encodeChange(*w.Change)); err != nil {
 			return err
 		}

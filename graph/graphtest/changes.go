@@ -92,6 +92,9 @@ func sameChanges(t TB, want, got []graph.Change) {
 		}
 		same(t, "alerts of a change", w.Alerts, g.Alerts)
 		same(t, "incidents of a change", w.Incidents, g.Incidents)
+		if g.Edges != nil && !slices.Equal(g.Edges, w.Edges) { // a store may not know
+			t.Fatalf("revision %d changed edges %v, want %v", w.Revision, g.Edges, w.Edges)
+		}
 		for _, id := range w.Entities { // a store may name more
 			if !slices.Contains(g.Entities, id) {
 				t.Fatalf("revision %d does not name %s", w.Revision, id)

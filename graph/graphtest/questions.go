@@ -15,6 +15,7 @@ import (
 type drawn struct {
 	t         *rapid.T
 	nodes     []graph.ID
+	edges     []graph.EdgeKey
 	alerts    []graph.ID
 	incidents []graph.IncidentID
 	ticks     []graph.Tick
@@ -27,8 +28,20 @@ func drawnFrom(t *rapid.T, model graph.Store) drawn {
 		t: t, nodes: []graph.ID{{}, graph.NewID(graph.KindDevice, "nobody")}, alerts: []graph.ID{{}, graph.NewID(graph.KindAlert, "none")},
 		incidents: []graph.IncidentID{0, 99}, ticks: []graph.Tick{0, 1},
 	}
+	others := map[graph.ID][]graph.ID{}
 	for _, e := range must(model.Entities(ctx, view, graph.EntityQuery{}))(t) {
 		d.nodes = append(append(d.nodes, e.ID), e.Members...)
+		others[e.ID] = e.Members
+	}
+	for e, err := range model.Edges(ctx, view, graph.EdgeQuery{}) {
+		k := graph.EdgeKey{From: must(e, err)(t).From, Kind: e.Kind, To: e.To}
+		d.edges = append(d.edges, k)
+		for _, id := range others[e.From] {
+			d.edges = append(d.edges, graph.EdgeKey{From: id, Kind: e.Kind, To: e.To})
+		}
+		for _, id := range others[e.To] {
+			d.edges = append(d.edges, graph.EdgeKey{From: e.From, Kind: e.Kind, To: id})
+		}
 	}
 	for _, a := range must(model.Alerts(ctx, view, graph.AlertQuery{}))(t).Items {
 		d.alerts, d.ticks = append(d.alerts, a.ID), append(d.ticks, a.Created, a.Updated, a.Updated+1)
@@ -110,7 +123,14 @@ func (d drawn) edgeQuery() graph.EdgeQuery {
 		Kinds:     some(d.t, "kinds", append(drawnEdges, graph.EdgePossiblySame, graph.EdgeEvidenceOf, 200)),
 		Sightings: rapid.Bool().Draw(d.t, "sightings"),
 	}
-	if rapid.IntRange(0, 3).Draw(d.t, "scan") > 0 {
+	switch rapid.IntRange(0, 5).Draw(d.t, "which") {
+	case 0:
+	case 1:
+		q.Keys = []graph.EdgeKey{{From: rapid.SampledFrom(d.nodes).Draw(d.t, "from"), Kind: drawnEdges[0], To: rapid.SampledFrom(d.nodes).Draw(d.t, "to")}}
+		if len(d.edges) > 0 {
+			q.Keys = append(q.Keys, rapid.SliceOfN(rapid.SampledFrom(d.edges), 0, 6).Draw(d.t, "keys")...)
+		}
+	default:
 		q.Nodes = rapid.SliceOfN(rapid.SampledFrom(d.nodes), 0, 4).Draw(d.t, "nodes")
 	}
 	return q

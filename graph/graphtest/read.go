@@ -108,6 +108,12 @@ func (t *modelTenant) edgesOf(q graph.EdgeQuery) []graph.Edge {
 	if dir == 0 {
 		dir = graph.Both
 	}
+	if q.Keys != nil {
+		q.Nodes, q.Kinds = nil, nil
+		all = slices.DeleteFunc(all, func(e graph.Edge) bool {
+			return !slices.Contains(q.Keys, graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}) || e.Kind == graph.EdgePossiblySame
+		})
+	}
 	for _, e := range all {
 		here := q.Nodes == nil || (dir&graph.Out != 0 && at[e.From]) || (dir&graph.In != 0 && at[e.To])
 		if here && (q.Kinds == nil || slices.Contains(q.Kinds, e.Kind)) {

@@ -47,7 +47,21 @@ func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bo
 		t.entityRev[id] = t.revision
 	}
 	t.changes = append(t.changes, graph.Change{Revision: t.revision, At: graph.Micro(wall), Entities: touchedEntities,
-		Alerts: append(alerts, gone.alerts...), Incidents: append(incidents, gone.incidents...)})
+		Alerts: append(alerts, gone.alerts...), Incidents: append(incidents, gone.incidents...), Edges: t.changedEdges(before)})
+}
+
+// changedEdges are those that changed, now or as of any instant.
+func (t *modelTenant) changedEdges(before *modelTenant) []graph.EdgeKey {
+	out := []graph.EdgeKey{}
+	for _, w := range []*world{t.world, before.world} {
+		for k := range w.edges {
+			if !sameJSON(graph.DistinctSightings(before.world.edges[k]), graph.DistinctSightings(t.world.edges[k])) {
+				out = append(out, graph.EdgeKey{From: k.from, Kind: k.kind, To: k.to})
+			}
+		}
+	}
+	slices.SortFunc(out, graph.EdgeKey.Compare)
+	return slices.Compact(out)
 }
 
 func (t *modelTenant) changedIncidents(before *modelTenant, alerts []graph.ID, touched map[graph.IncidentID]bool) []graph.IncidentID {

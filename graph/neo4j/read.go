@@ -91,6 +91,9 @@ func (s *Store) Lookup(ctx context.Context, v graph.View, keys []graph.Key) (out
 // Edges implements graph.Reader. Up to edgeChunk nodes that are asked about, and edgePage of a scan, are one snapshot;
 // between them there may be commits.
 func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
+	if q.Keys != nil {
+		return s.edgesOf(ctx, v, q)
+	}
 	if q.Nodes == nil {
 		return rules.Stream(func(yield func(graph.Edge, error) bool) error {
 			return allEdges(func(answer func(*reader) error) error { return s.read(ctx, v, answer) }, q, yield)
@@ -100,6 +103,21 @@ func (s *Store) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter
 		for part := range chunks(q.Nodes, edgeChunk) {
 			var found []graph.Edge
 			q.Nodes = part
+			err := s.read(ctx, v, func(r *reader) (err error) { found, err = r.edges(q); return err })
+			if err != nil || !yieldAll(found, yield) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// edgesOf yields single edges.
+func (s *Store) edgesOf(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
+	return rules.Stream(func(yield func(graph.Edge, error) bool) error {
+		for part := range chunks(q.Keys, edgeChunk) {
+			var found []graph.Edge
+			q.Keys = part
 			err := s.read(ctx, v, func(r *reader) (err error) { found, err = r.edges(q); return err })
 			if err != nil || !yieldAll(found, yield) {
 				return err

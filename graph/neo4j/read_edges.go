@@ -96,8 +96,29 @@ func typesOf(kinds []graph.EdgeKind) (out []string) {
 	return slices.Compact(out)
 }
 
+// edgesOf finds single edges among those that lead from where they do.
+func (r *reader) edgesOf(q graph.EdgeQuery) ([]graph.Edge, error) {
+	wanted := make(map[graph.EdgeKey]bool, len(q.Keys))
+	at := graph.EdgeQuery{Nodes: []graph.ID{}, Direction: graph.Out, Kinds: []graph.EdgeKind{}, AsOf: q.AsOf, Sightings: q.Sightings}
+	for _, k := range q.Keys {
+		if wanted[k] = true; k.Kind.Tense() != graph.Derived {
+			at.Nodes, at.Kinds = append(at.Nodes, k.From), append(at.Kinds, k.Kind)
+		}
+	}
+	out, err := r.edges(at)
+	return slices.DeleteFunc(out, func(e graph.Edge) bool {
+		k := graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}
+		drop := !wanted[k]
+		delete(wanted, k) // each once
+		return drop
+	}), err
+}
+
 // edges implements graph.Reader's Edges for given nodes.
 func (r *reader) edges(q graph.EdgeQuery) (out []graph.Edge, err error) {
+	if q.Keys != nil {
+		return r.edgesOf(q)
+	}
 	if q.Direction == 0 {
 		q.Direction = graph.Both
 	}

@@ -75,6 +75,9 @@ type commit struct {
 	refollowed []graph.ID
 	// touched are the nodes that changed as shown, the ends of changed edges included.
 	touched []graph.ID
+	// edges are those that changed, perhaps several times; scattered is set where there may be others.
+	edges     []graph.EdgeKey
+	scattered bool
 
 	alerts    map[graph.ID]*alertDraft
 	incidents map[graph.IncidentID]*incidentDraft
@@ -236,7 +239,7 @@ func (c *commit) finish(batchKey string) error {
 		c.row.Revision = c.revision()
 		c.out.Change = &graph.Change{
 			Revision: c.row.Revision, At: graph.Micro(c.settings.Wall),
-			Entities: c.touched, Alerts: alerts, Incidents: incidents,
+			Entities: c.touched, Alerts: alerts, Incidents: incidents, Edges: c.changedEdges(),
 		}
 		c.trim()
 	}

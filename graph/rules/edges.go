@@ -81,6 +81,7 @@ func (c *commit) touchEdge(r relation, added bool, unsure map[Ends]bool) error {
 	if added && from.isSingle() && to.isSingle() {
 		c.touch(from)
 		c.touch(to)
+		c.edges = append(c.edges, graph.EdgeKey{From: from.id, Kind: r.Kind, To: to.id})
 	} else {
 		unsure[Ends{from.id, r.Kind, to.id}] = true
 	}
@@ -103,9 +104,19 @@ func (c *commit) compareEdges(unsure map[Ends]bool) error {
 			if err := errors.Join(c.touchNode(at.From), c.touchNode(at.To)); err != nil {
 				return err
 			}
+			c.edges = append(c.edges, graph.EdgeKey(at))
 		}
 	}
 	return nil
+}
+
+// changedEdges are those that changed; nil where there may be others.
+func (c *commit) changedEdges() []graph.EdgeKey {
+	if c.scattered {
+		return nil
+	}
+	slices.SortFunc(c.edges, graph.EdgeKey.Compare)
+	return append([]graph.EdgeKey{}, slices.Compact(c.edges)...)
 }
 
 // distinct are the distinct sightings between all ids of two nodes.

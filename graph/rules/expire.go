@@ -20,6 +20,7 @@ func (c *commit) expire(e *graph.Expiry) error {
 	if e == nil {
 		return nil
 	}
+	c.scattered = true
 	if err := c.loadIncidents(e.Incidents); err != nil {
 		return err
 	}

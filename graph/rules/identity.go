@@ -218,6 +218,7 @@ func (c *commit) settleNode(s *subject) error {
 	case was:
 		c.row.Entities--
 		c.touch(s) // its edges are another's now
+		c.scattered = true
 		c.rewrite(s, NodeWrite{ID: s.id, Gone: true})
 	}
 	return nil
@@ -268,6 +269,7 @@ func (c *commit) touchNeighbours() error {
 	if len(observed) == 0 {
 		return nil
 	}
+	c.scattered = true
 	slices.SortFunc(observed, graph.ID.Compare)
 	all, err := c.tx.Neighbours(c.ctx, observed)
 	if err != nil {
