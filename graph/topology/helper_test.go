@@ -311,7 +311,11 @@ type hooked struct {
 	// tear is asked before each edge of a scan, after which the scan goes on in a snapshot of its own where it
 	// reports true; nil leaves scans whole.
 	tear func() bool
+	// vague is asked of each change, which does not tell its edges where it reports true.
+	vague func() bool
 }
+
+func always() bool { return true }
 
 func (h *hooked) ask(ctx context.Context, call string) error {
 	if h.before == nil {
@@ -344,6 +348,9 @@ func (h *hooked) Changes(ctx context.Context, v graph.View, since graph.Revision
 			return
 		}
 		for c, err := range h.Source.Changes(ctx, v, since) {
+			if h.vague != nil && h.vague() {
+				c.Edges = nil
+			}
 			if !yield(c, err) {
 				return
 			}

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -20,6 +21,7 @@ type keeper struct {
 	exactAt graph.Revision
 	saved   graph.Revision // the file's, 0 for none
 	tried   time.Time      // when saving last began, or the file was read
+	told    time.Time      // when it was last told that nothing can be saved
 	running *running
 }
 
@@ -69,6 +71,10 @@ func (t *Topology) keep() {
 	if s := t.toSave(); s != nil {
 		t.tried = now
 		t.save(s)
+	} else if t.options.File != "" && t.work != nil && t.work.collected != t.saved && now.Sub(t.told) >= t.options.SaveEvery {
+		t.told = now
+		t.options.Metrics.unsaved()
+		t.options.Log("topology: the graph is not saved: the store is written to too fast for a graph of one revision")
 	}
 }
 
@@ -114,12 +120,13 @@ func (t *Topology) keepLast() {
 
 // settle goes on, where it was ended in the middle of taking in changes, until it has a graph of one revision.
 func (t *Topology) settle() {
-	if t.options.File == "" || t.work == nil || t.exact != nil && t.exactAt == t.work.collected && len(t.work.dirty) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastRound)
 	defer cancel()
-	if err := t.advance(ctx); err != nil {
-		t.options.Log("topology: taking in the last changes: %v", err)
+	for t.options.File != "" && t.work != nil && (t.exact == nil || t.exactAt != t.work.collected || t.work.pending() > 0) {
+		err := cmp.Or(ctx.Err(), t.advance(ctx))
+		if err != nil {
+			t.options.Log("topology: taking in the last changes: %v", err)
+			return
+		}
 	}
 }

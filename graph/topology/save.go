@@ -26,7 +26,7 @@ type saving struct {
 // saving gives the graph, which must be g, where it is as of one revision: no later commit shows in it, so that a store
 // that is set back and goes another way is told apart by the commit that the graph is as of.
 func (w *work) saving(g *compact.Graph) *saving {
-	if w.collected == 0 || w.at.IsZero() || len(w.dirty) > 0 {
+	if w.collected == 0 || w.at.IsZero() || w.pending() > 0 {
 		return nil
 	}
 	h := head{fileFormat, compact.Format, edgeKinds, w.options.Grading, w.tenant, w.options.History, w.collected, w.at, w.complete}

@@ -38,8 +38,12 @@ func NewTenants(ctx context.Context, source Source, bytes int64, options func(gr
 
 // Of is the tenant's topology, which is begun to be followed if it was not. It never waits. A topology that it gave
 // before may end at any time, when others need the room; ask for it anew for each question. Errors: graph.ErrInvalid
-// for no tenant, graph.ErrClosed after Close and for the short time in which a topology that had to go ends.
+// for no tenant; graph.ErrClosed after Close, for the short time in which a topology that had to go ends, and while
+// several others are being built.
 func (t *Tenants) Of(tenant graph.TenantID) (*Topology, error) {
+	if err := tenant.Check(); err != nil {
+		return nil, err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -54,12 +58,28 @@ func (t *Tenants) Of(tenant graph.TenantID) (*Topology, error) {
 		f.asked = t.turn
 		return f.Topology, nil
 	}
+	if t.building() >= mostBuilding {
+		return nil, graph.ErrClosed
+	}
 	t.makeRoom()
 	begun, err := Follow(t.ctx, t.source, tenant, t.options(tenant))
 	if err == nil {
 		t.followed[tenant] = &followed{begun, t.turn}
 	}
 	return begun, err
+}
+
+// mostBuilding bounds the graphs that are built at the same time: how large they become is not known before.
+const mostBuilding = 4
+
+// building counts those that show nothing yet.
+func (t *Tenants) building() (n int) {
+	for _, f := range t.followed {
+		if f.Topology == nil || f.measure().bytes == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // makeRoom lets go of topologies until the others are within the bound.

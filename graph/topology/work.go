@@ -41,8 +41,8 @@ type reader struct {
 	options Options
 }
 
-// work is a graph in the making. Its invariant: every node that any commit after the first build's revision
-// and up to collected has changed was read again since that commit, or is dirty.
+// work is a graph in the making. Its invariant: all that any commit after the first build's revision and up to collected
+// has changed was read again since that commit, or is stale, or at a node that is dirty.
 type work struct {
 	reader
 	picture *picture
@@ -54,10 +54,36 @@ type work struct {
 	asked, complete time.Time
 	// unseen are the instants of the commits that were collected since the graph was last handed out.
 	unseen []time.Time
-	// dirty are the nodes to be read again.
+	// dirty are the nodes to be read again with all their edges.
 	dirty map[graph.ID]struct{}
+	stale stale
 	// plan says how edges are read, until nothing is dirty; see choose.
 	plan *plan
+}
+
+// stale is what is to be read again alone, where a change says which edges it was of.
+type stale struct {
+	nodes map[graph.ID]struct{}
+	edges map[graph.EdgeKey]struct{}
+}
+
+func newStale() stale { return stale{map[graph.ID]struct{}{}, map[graph.EdgeKey]struct{}{}} }
+
+// pending is how many things are to be read again.
+func (w *work) pending() int { return len(w.dirty) + len(w.stale.nodes) + len(w.stale.edges) }
+
+// take notes what a change names.
+func (w *work) take(c graph.Change) {
+	into := w.dirty
+	if c.Edges != nil {
+		into = w.stale.nodes
+	}
+	for _, id := range c.Entities {
+		into[id] = struct{}{}
+	}
+	for _, k := range c.Edges {
+		w.stale.edges[k] = struct{}{}
+	}
 }
 
 // scan builds a graph from nothing. The revision is noted before, so that the changes after it repair what the
@@ -65,10 +91,10 @@ type work struct {
 // outlive them. The scan sees at least the given revision.
 func (r reader) scan(ctx context.Context, atLeast graph.Revision) (*work, error) {
 	now := r.options.Clock()
-	w := &work{reader: r, picture: newPicture(r.options), asked: now, complete: now, dirty: map[graph.ID]struct{}{}}
+	w := &work{reader: r, picture: newPicture(r.options), asked: now, complete: now, dirty: map[graph.ID]struct{}{}, stale: newStale()}
 	var err error
 	w.collected, err = w.position(ctx, atLeast)
-	if err == nil && w.options.File != "" && w.collected > 0 {
+	if err == nil && w.collected > 0 {
 		w.at, err = w.commitAt(ctx, w.view(w.collected), w.collected)
 	}
 	if err == nil {
@@ -149,33 +175,54 @@ func (w *work) keepUp(ctx context.Context) error {
 	return err
 }
 
-// collect marks as dirty what later commits touched, until more than fold nodes are (0: no limit). It reports
+// collect notes what later commits touched, until that is more than fold things (0: no limit). It reports
 // whether there was any commit. After an error what it took in counts.
+//
+// The commit that it has come to is asked for as well: a store that was set back, and went another way, has another one
+// of that revision. One that shows none yet, or no more, has not been asked as far as here.
 func (w *work) collect(ctx context.Context, fold int) (moved bool, err error) {
 	asked := w.options.Clock()
 	w.asked = asked
 	ctx, watch := w.watched(ctx)
 	defer watch.stop()
-	for c, err := range w.source.Changes(ctx, w.view(0), w.collected) {
+	since, met := w.collected, w.at.IsZero()
+	if !met {
+		since--
+	}
+	for c, err := range w.source.Changes(ctx, w.view(0), since) {
+		if err == nil && !met && (c.Revision != w.collected || !c.At.Equal(w.at)) {
+			err = fmt.Errorf("%w: commit %d is another than before", graph.ErrTooOld, w.collected)
+		}
 		if err != nil {
 			return moved, fmt.Errorf("topology: asking for changes: %w", watch.why(err))
 		}
-		for _, id := range c.Entities {
-			w.dirty[id] = struct{}{}
+		if !met {
+			met = true
+			continue
 		}
+		w.take(c)
 		w.collected, w.at, moved = c.Revision, c.At, true
 		w.unseen = append(w.unseen, c.At)
-		if fold > 0 && len(w.dirty) >= fold {
+		if fold > 0 && w.pending() >= fold {
 			return true, nil
 		}
 		watch.alive()
 	}
-	w.complete = asked
+	if met {
+		w.complete = asked
+	}
 	return moved, nil
 }
 
-// refresh reads all dirty nodes again, some at a time. What was read before an error is not dirty any more.
+// refresh reads all again that is stale or dirty, some at a time. What was read before an error is neither any more.
 func (w *work) refresh(ctx context.Context) error {
+	err := w.freshenNodes(ctx)
+	if err == nil {
+		err = w.freshenEdges(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("topology: reading what changed: %w", err)
+	}
 	if w.plan == nil {
 		w.plan = w.choose()
 	}
@@ -191,6 +238,55 @@ func (w *work) refresh(ctx context.Context) error {
 		pending = pending[n:]
 	}
 	w.plan = nil
+	return nil
+}
+
+// freshenNodes reads stale nodes again, without their edges. One that gained or lost ids is dirty: so are its edges.
+func (w *work) freshenNodes(ctx context.Context) error {
+	for ids := range slices.Chunk(slices.SortedFunc(maps.Keys(w.stale.nodes), graph.ID.Compare), graph.MaxPage) {
+		found, err := w.named(ctx, ids)
+		if err != nil {
+			return err
+		}
+		u := w.picture.update()
+		for i, e := range found {
+			if e.ID != ids[i] || w.regrouped(e) {
+				w.dirty[ids[i]] = struct{}{}
+			} else {
+				u.know(e, w.options.Grade(e))
+			}
+		}
+		if err := u.apply(); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			delete(w.stale.nodes, id)
+		}
+	}
+	return nil
+}
+
+// freshenEdges reads stale edges again. Of one that is there no more the ends are dirty: it may be another node's.
+func (w *work) freshenEdges(ctx context.Context) error {
+	for keys := range slices.Chunk(slices.SortedFunc(maps.Keys(w.stale.edges), graph.EdgeKey.Compare), graph.MaxPage) {
+		u, there := w.picture.update(), make(map[graph.EdgeKey]bool, len(keys))
+		err := w.edges(ctx, graph.EdgeQuery{Keys: keys}, func(e graph.Edge) error {
+			there[graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}] = true
+			u.put(e)
+			return nil
+		})
+		if err == nil {
+			err = u.apply()
+		}
+		if err != nil {
+			return err
+		}
+		for _, k := range keys {
+			if delete(w.stale.edges, k); !there[k] {
+				w.dirty[k.From], w.dirty[k.To] = struct{}{}, struct{}{}
+			}
+		}
+	}
 	return nil
 }
 
@@ -267,10 +363,7 @@ func (w *work) portion(ids []graph.ID) int {
 // reread replaces the nodes and by the plan the edges at them. An id that now belongs to another node takes
 // its edges along, and that node is read too.
 func (w *work) reread(ctx context.Context, ids []graph.ID) error {
-	found, err := w.entities(ctx, graph.EntityQuery{IDs: ids})
-	if err == nil && len(found) != len(ids) {
-		err = fmt.Errorf("source gave %d entities for %d ids", len(found), len(ids))
-	}
+	found, err := w.named(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -336,6 +429,15 @@ func (w *work) entities(ctx context.Context, q graph.EntityQuery) ([]graph.Entit
 	defer watch.stop()
 	found, err := w.source.Entities(ctx, w.view(w.collected), q)
 	return found, watch.why(err)
+}
+
+// named reads nodes by ids, one for each.
+func (w *work) named(ctx context.Context, ids []graph.ID) ([]graph.Entity, error) {
+	found, err := w.entities(ctx, graph.EntityQuery{IDs: ids})
+	if err == nil && len(found) != len(ids) {
+		err = fmt.Errorf("source gave %d entities for %d ids", len(found), len(ids))
+	}
+	return found, err
 }
 
 // edges calls found for each observed edge of at least the collected revision and of a kind in the table.

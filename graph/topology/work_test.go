@@ -2,6 +2,7 @@ package topology
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"strings"
@@ -60,7 +61,7 @@ func TestManyChangesAreOneReRead(t *testing.T) {
 func TestAReReadIsCutByNodesAndByTheirEdges(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
-	c := count(s)
+	c := count(&hooked{Source: s, vague: always})
 	f := byHand(t, c, Options{limits: limits{nodes: 10, degree: 15, fold: 1000, rounds: 4, turn: 1000, batch: 1000}})
 	apply(t, s, logons(t, numbers(39), 1, 0)) // 40 nodes
 	must(0, f.advance(context.Background()))(t)
@@ -113,7 +114,7 @@ func TestAnEdgeBetweenHubsIsReadAtOneOfThem(t *testing.T) {
 			apply(t, s, logon(t, 0, 100+d))
 		}
 		left := 0 // calls to the one that fails; the first is for the device
-		source := &hooked{Source: s, before: func(_ context.Context, call string) error {
+		source := &hooked{Source: s, vague: always, before: func(_ context.Context, call string) error {
 			if call == "edges" {
 				if left--; left == 0 {
 					return errFault
@@ -236,7 +237,7 @@ func TestANodeThatIsNoMoreGoesWithItsEdges(t *testing.T) {
 }
 
 func TestAScanOutlivesTheChangesMadeMeanwhile(t *testing.T) {
-	s := openStore(t, 2)
+	s := openStore(t, 3)
 	defer s.Close()
 	apply(t, s, logons(t, numbers(30), 1, 0))
 	n := 0
@@ -276,7 +277,7 @@ func TestNothingIsReadWhereNobodyWrites(t *testing.T) {
 	f := byHand(t, c, Options{})
 	clear(c.calls)
 	must(0, f.advance(context.Background()))(t)
-	if len(c.calls) != 1 || c.calls["changes"] != 1 {
+	if len(c.calls) != 2 || c.calls["changes"] != 1 || c.calls["change"] != 1 { // the one that it is at
 		t.Errorf("calls: %v", c.calls)
 	}
 }
@@ -396,4 +397,68 @@ func TestHowEdgesWereIsFollowedWhereHistoryIsKept(t *testing.T) {
 		}
 		compare(t, want, f.shown)
 	}
+}
+
+// What a change says of its edges is all that is read of them, however many the nodes at their ends have.
+func TestOfAChangeThatTellsItsEdgesNoOthersAreRead(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logons(t, numbers(500), 1, 0))
+	for d := range 20 {
+		apply(t, s, logons(t, numbers(30), 100+d, 0))
+	}
+	c := count(s)
+	f := byHand(t, c, Options{})
+	for _, change := range []struct {
+		batch       graph.Batch
+		edges, some int // calls, and edges that were read
+	}{
+		{logons(t, []int{3, 4}, 1, 7), 1, 2},                                 // seen again
+		{logons(t, []int{900, 901, 3}, 1, 8), 1, 3},                          // two are new
+		{graph.Batch{Entities: []graph.EntityObservation{user(t, 7)}}, 0, 0}, // nothing new
+		{graph.Batch{Entities: []graph.EntityObservation{user(t, 5000)}}, 0, 0},
+	} {
+		clear(c.calls)
+		apply(t, s, change.batch)
+		must(0, f.advance(context.Background()))(t)
+		if c.calls["edges"] != change.edges || c.calls["edge"] != change.some {
+			t.Errorf("%d calls for %d edges, want %d for %d", c.calls["edges"], c.calls["edge"], change.edges, change.some)
+		}
+		compare(t, truthOf(t, s), f.shown)
+	}
+}
+
+// A node that was joined to another after what is being taken in is shown with its edges until that is taken in too.
+func TestEdgesOfANodeThatIsJoinedMeanwhileAreNotLost(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logon(t, 1, 1))
+	apply(t, s, logon(t, 2, 2))
+	both := device(t, 1)
+	both.Keys = append(both.Keys, entity(t, graph.KindDevice, graph.KeyAzureADDeviceID, "00000000-0000-0000-0000-000000000001").Keys...)
+	other := both
+	other.Keys = both.Keys[1:]
+	apply(t, s, graph.Batch{Entities: []graph.EntityObservation{other, user(t, 3)}, Edges: []graph.EdgeObservation{{
+		Kind: graph.EdgeLoggedOn, From: user(t, 3).ID(), To: other.ID(), FirstSeen: graphtest.Epoch, Observation: graph.NewID(graph.KindObservation, "3"),
+	}}})
+	joins := false
+	source := &hooked{Source: s, before: func(_ context.Context, call string) error {
+		if joins && call == "entities" {
+			joins = false
+			apply(t, s, graph.Batch{Entities: []graph.EntityObservation{both}})
+		}
+		return nil
+	}}
+	f := byHand(t, source, Options{})
+	again := device(t, 1)
+	again.Properties = map[string]json.RawMessage{"osPlatform": json.RawMessage(`"Linux"`)}
+	apply(t, s, graph.Batch{Entities: []graph.EntityObservation{again}})
+	joins = true
+	must(f.work.collect(t.Context(), 0))(t)
+	must(0, f.work.refresh(t.Context()))(t)
+	if _, edges := f.work.picture.Graph().Size(); edges != 3 {
+		t.Errorf("%d edges are left of three", edges)
+	}
+	must(0, f.advance(t.Context()))(t)
+	compare(t, truthOf(t, s), f.shown)
 }
