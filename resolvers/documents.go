@@ -8,10 +8,11 @@ import (
 )
 
 // Documents that were read and found valid are kept for the next time: dashboards ask the same over and over. Long ones
-// are not, so that nobody can fill the memory with them.
+// are not: what is parsed may take a hundred times a document's bytes, and must stay below some thirty megabytes in all
+// whatever is sent.
 const (
-	keptDocuments   = 512
-	maxKeptDocument = 8 << 10 // bytes
+	keptDocuments   = 128
+	maxKeptDocument = 2 << 10 // bytes
 )
 
 // documents is the executor's cache of what it parsed. The key is the document's text.

@@ -46,7 +46,13 @@ func (r ready[T]) list(ctx context.Context, items []T) (any, error) {
 	if len(asked) == 0 || slices.ContainsFunc(asked, func(f graphql.CollectedField) bool { return r.fields[f.Name] == nil }) {
 		return items, nil
 	}
-	if err := model.ChargeFields(ctx, len(items)*len(asked)); err != nil {
+	charged := len(asked)
+	for _, f := range asked {
+		if f.Name == "__typename" { // which costs nothing
+			charged--
+		}
+	}
+	if err := model.ChargeFields(ctx, len(items)*charged); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer

@@ -16,7 +16,7 @@ const slow = "inferred"
 
 // allOf asks for all that a node leads to.
 func allOf(from graph.ID, selection string) string {
-	return `{blastRadius(from: ["` + from.String() + `"], everyEdge: true, timeless: true, targetKinds: [device, identity, mailbox, file]) {` + selection + `}}`
+	return `{blastRadius(from: ["` + from.String() + `"], everyEdge: true, targetKinds: [device, identity, mailbox, file]) {` + selection + `}}`
 }
 
 // Lists that lie ready are written past the executor: that must not show, whatever is asked of them.
@@ -66,6 +66,9 @@ func TestAListThatLiesReadyIsCharged(t *testing.T) {
 		for most = 1; ends(most, selection); most++ {
 		}
 		return most
+	}
+	if least("id __typename") != least("id") {
+		t.Errorf("the name of the type is charged")
 	}
 	one, two := least("id"), least("id hop")
 	if slowly := least("id hop "+slow) - least("id "+slow); two-one != slowly || slowly < 2 {
