@@ -23,7 +23,7 @@ type scanCounter struct {
 }
 
 func (c *scanCounter) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter.Seq2[graph.Edge, error] {
-	if q.Nodes == nil {
+	if q.Nodes == nil && q.Keys == nil {
 		c.scans.Add(1)
 	}
 	return c.Store.Edges(ctx, v, q)
