@@ -53,7 +53,7 @@ func (s staged) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter
 		if err != nil {
 			return err
 		}
-		if q.Nodes == nil {
+		if q.Nodes == nil && q.Keys == nil {
 			return allEdges(func(answer func(*reader) error) error { return answer(r) }, q, yield)
 		}
 		found, err := r.edges(q)

@@ -369,7 +369,7 @@ func (h *hooked) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) ite
 			return
 		}
 		edges := h.Source.Edges(ctx, v, q)
-		if q.Nodes == nil && h.tear != nil {
+		if q.Nodes == nil && q.Keys == nil && h.tear != nil {
 			edges = h.torn(ctx, v, q)
 		}
 		for e, err := range edges {
