@@ -21,10 +21,10 @@ import (
 // follow keeps in memory the graphs of the tenants that are asked about, fresh by the store's changes, with copies for
 // the next start.
 func follow(ctx context.Context, store graph.Store, c config.Config, grade graph.Criticalities, m *topology.Metrics, log *slog.Logger) *topology.Tenants {
-	copies := copiesIn(c.ReplicaDir(), log)
+	copies, grading := copiesIn(c.ReplicaDir(), log), grade.Digest()
 	return topology.NewTenants(ctx, store, c.Replica.Bytes, func(tenant graph.TenantID) topology.Options {
 		return topology.Options{
-			Grade: gradeBy(grade), Grading: grade.Digest(), History: true, File: copies(tenant),
+			Grade: gradeBy(grade), Grading: grading, History: true, File: copies(tenant),
 			Poll: c.Replica.Poll, MaxStale: c.Replica.MaxStale, Metrics: m, Log: logf(log),
 		}
 	})

@@ -20,7 +20,8 @@ func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bo
 	incidents := t.changedIncidents(before, alerts, touched)
 	entities := t.changedEntities(before)
 	documents := t.changedDocuments(before)
-	touchedEntities := t.touchedEntities(before, slices.Concat(entities, gone.ends))
+	edges := t.changedEdges(before)
+	touchedEntities := t.touchedEntities(before, slices.Concat(entities, gone.ends), edges)
 	if len(alerts)+len(incidents)+len(touchedEntities)+documents+len(gone.alerts)+len(gone.incidents) == 0 {
 		return
 	}
@@ -47,7 +48,7 @@ func (t *modelTenant) stamp(before *modelTenant, touched map[graph.IncidentID]bo
 		t.entityRev[id] = t.revision
 	}
 	t.changes = append(t.changes, graph.Change{Revision: t.revision, At: graph.Micro(wall), Entities: touchedEntities,
-		Alerts: append(alerts, gone.alerts...), Incidents: append(incidents, gone.incidents...), Edges: t.changedEdges(before)})
+		Alerts: append(alerts, gone.alerts...), Incidents: append(incidents, gone.incidents...), Edges: edges})
 }
 
 // changedEdges are those that changed, now or as of any instant.
@@ -93,12 +94,10 @@ func (t *modelTenant) changedEntities(before *modelTenant) []graph.ID {
 
 // touchedEntities adds the ends of edges that changed, now or as of any instant, and what is no node any more: its edges
 // are another's.
-func (t *modelTenant) touchedEntities(before *modelTenant, entities []graph.ID) []graph.ID {
+func (t *modelTenant) touchedEntities(before *modelTenant, entities []graph.ID, edges []graph.EdgeKey) []graph.ID {
 	out := slices.Clone(entities)
-	for k := range t.world.edges {
-		if !sameJSON(graph.DistinctSightings(before.world.edges[k]), graph.DistinctSightings(t.world.edges[k])) {
-			out = append(out, k.from, k.to)
-		}
+	for _, k := range edges {
+		out = append(out, k.From, k.To)
 	}
 	for id := range before.world.nodes {
 		if _, still := t.world.nodes[id]; !still {

@@ -336,7 +336,7 @@ func (a *Answer) list(after *Target, n int, pass func(compact.Node) bool) []Targ
 		out = append(out, a.listHop(hop, after, n-len(out), pass)...)
 	}
 	a.routes.shown = a.routes.shown[:0]
-	for _, t := range out {
+	for _, t := range out[:min(len(out), mostShown)] {
 		a.routes.shown = append(a.routes.shown, point{t.node, t.Hops, compact.InstantOf(t.Arrival)})
 	}
 	return out

@@ -98,6 +98,9 @@ func (r *routes) way(p point) *way {
 	return w
 }
 
+// mostShown bounds routes.shown: who lists more than that counts them.
+const mostShown = 1000
+
 // together finds the moves of one hop to all that is shown at p's, where it is less work to look from the hop before
 // than from each: a few sources have a hub beside them, say. It reports whether it did.
 func (r *routes) together(p point) bool {
