@@ -71,9 +71,12 @@ type EdgeKey struct {
 	To   ID
 }
 
-// Compare orders keys as Edge.Compare does edges.
+// Compare orders by from, kind and to.
 func (k EdgeKey) Compare(o EdgeKey) int {
-	return cmp.Or(k.From.Compare(o.From), cmp.Compare(k.Kind, o.Kind), k.To.Compare(o.To))
+	if c := cmp.Or(k.From.Compare(o.From), cmp.Compare(k.Kind, o.Kind)); c != 0 {
+		return c
+	}
+	return k.To.Compare(o.To)
 }
 
 // Over reports whether the incident's last activity and last update are before the instant.

@@ -173,17 +173,11 @@ type Edge struct {
 // MaxEdgeAlerts bounds Edge.Alerts.
 const MaxEdgeAlerts = 20
 
-// Compare orders edges by from, kind and to.
-func (e Edge) Compare(o Edge) int {
-	return cmp.Or(e.From.Compare(o.From), cmp.Compare(e.Kind, o.Kind), e.To.Compare(o.To))
-}
+// Key names the edge.
+func (e Edge) Key() EdgeKey { return EdgeKey{e.From, e.Kind, e.To} }
 
-// JoinSightings makes the edge from its sightings as they stood at asOf (zero: all that is known). Several
-// sightings with one observation key, as joined nodes can have, are one sighting. ok is false where nothing
-// had been seen by then.
-func JoinSightings(kind EdgeKind, from, to ID, sightings []Sighting, asOf time.Time) (e Edge, ok bool) {
-	return JoinDistinct(kind, from, to, DistinctSightings(sightings), asOf)
-}
+// Compare orders edges by their keys.
+func (e Edge) Compare(o Edge) int { return e.Key().Compare(o.Key()) }
 
 // DistinctSightings merges those with one observation key, and gives all in order of it. One by itself it gives as it
 // came.
@@ -204,7 +198,8 @@ func DistinctSightings(all []Sighting) []Sighting {
 	return out
 }
 
-// JoinDistinct is JoinSightings of sightings that all are distinct. It looks at the observation keys of alerts alone.
+// JoinDistinct makes the edge from its distinct sightings as they stood at asOf (zero: all that is known). ok is false
+// where nothing had been seen by then. It looks at the observation keys of alerts alone.
 func JoinDistinct(kind EdgeKind, from, to ID, distinct []Sighting, asOf time.Time) (e Edge, ok bool) {
 	e = Edge{Kind: kind, From: from, To: to, Inferred: true}
 	for _, s := range distinct {

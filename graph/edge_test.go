@@ -57,7 +57,7 @@ func TestArrivingLaterNeverHelps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows := graph.EdgeKinds()
 		s := drawSighting(t)
-		e, _ := graph.JoinSightings(rows[rapid.IntRange(0, len(rows)-1).Draw(t, "kind")].Kind, graph.ID{1}, graph.ID{2}, []graph.Sighting{s}, time.Time{})
+		e, _ := graph.EdgeQuery{}.Join(rows[rapid.IntRange(0, len(rows)-1).Draw(t, "kind")].Kind, graph.ID{1}, graph.ID{2}, []graph.Sighting{s})
 		early, late := drawTime(t, "early"), drawTime(t, "late")
 		if late.Before(early) {
 			early, late = late, early
@@ -98,7 +98,7 @@ func TestSightingsJoinToOneEdge(t *testing.T) {
 		"as of between two sayings of one key": {[]graph.Sighting{see(alert, 1, 1, 0, false), see(alert, 5, 5, 0, false)}, 3, 1, 1, 3, 0, false},
 		"as of before everything":              {[]graph.Sighting{see(alert, 2, 3, 0, false)}, 1, 0, 0, 0, 0, true},
 	} {
-		e, ok := graph.JoinSightings(graph.EdgeAdminOf, graph.ID{1}, graph.ID{2}, c.in, hour(c.asOf))
+		e, ok := graph.EdgeQuery{AsOf: hour(c.asOf)}.Join(graph.EdgeAdminOf, graph.ID{1}, graph.ID{2}, c.in)
 		if ok != (c.count > 0) || e.Count != c.count || e.Inferred != c.inferred || !e.FirstSeen.Equal(hour(c.first)) || !e.LastSeen.Equal(hour(c.last)) || !e.EndedAt.Equal(hour(c.end)) {
 			t.Errorf("%s: %+v", name, e)
 		}

@@ -137,7 +137,8 @@ type EdgeQuery struct {
 	Sightings bool
 }
 
-// Join makes the edge that answers the query, as JoinSightings does.
+// Join makes the edge that answers the query from its sightings, of which several may have one observation key, as
+// joined nodes can: these are one sighting. ok is false where nothing had been seen by AsOf.
 func (q EdgeQuery) Join(kind EdgeKind, from, to ID, sightings []Sighting) (e Edge, ok bool) {
 	distinct := DistinctSightings(sightings)
 	e, ok = JoinDistinct(kind, from, to, distinct, q.AsOf)

@@ -100,7 +100,7 @@ func TestAnEdgeAsOfAnInstantIsJoinedOfWhatWasSeenByThen(t *testing.T) {
 				packed++
 			}
 			for _, at := range someInstants(s) {
-				want, ok := graph.JoinSightings(graph.EdgeAdminOf, from, to, s, at)
+				want, ok := graph.EdgeQuery{AsOf: at}.Join(graph.EdgeAdminOf, from, to, s)
 				expectAt(t, g, n, a, InstantOf(at), want, ok)
 				if !ok {
 					gone++

@@ -105,7 +105,11 @@ func (r *edgeReader) all(q graph.EdgeQuery, yield func(graph.Edge, error) bool) 
 		if err != nil || !observed || h.Node != id {
 			return false, err
 		}
-		out, err := r.observed(id, h.Members, q)
+		atoms, err := r.withMembers(h)
+		if err != nil {
+			return false, err
+		}
+		out, err := r.observed(atoms, q)
 		for _, e := range out {
 			if !yield(e, nil) {
 				return true, err
@@ -147,22 +151,27 @@ func (r *edgeReader) atoms(id graph.ID) ([]graph.ID, error) {
 	h, observed, err := r.head(id)
 	var all []graph.ID
 	if err == nil && observed && h.Node == id {
-		if h.Members > 0 {
-			all, err = r.members(id)
-		}
-		all = append(all, id)
+		all, err = r.withMembers(h)
 	}
 	r.homes[id] = all
 	return all, err
 }
 
+// withMembers are the ids of a node.
+func (r *edgeReader) withMembers(node rules.Home) (all []graph.ID, err error) {
+	if node.Members > 0 {
+		all, err = r.members(node.Node)
+	}
+	return append(all, node.Node), err
+}
+
 // at lists the edges at one node, those that are derived included.
 func (r *edgeReader) at(id graph.ID, q graph.EdgeQuery, same rules.Sameness) ([]graph.Edge, error) {
-	h, observed, err := r.head(id)
-	if err != nil || !observed || h.Node != id {
+	atoms, err := r.atoms(id)
+	if err != nil || atoms == nil {
 		return nil, err
 	}
-	out, err := r.observed(id, h.Members, q)
+	out, err := r.observed(atoms, q)
 	if err != nil || (q.Kinds != nil && !slices.Contains(q.Kinds, graph.EdgePossiblySame)) {
 		return out, err
 	}
@@ -171,15 +180,7 @@ func (r *edgeReader) at(id graph.ID, q graph.EdgeQuery, same rules.Sameness) ([]
 }
 
 // observed joins the sightings at all ids of a node, in order.
-func (r *edgeReader) observed(id graph.ID, members int, q graph.EdgeQuery) ([]graph.Edge, error) {
-	atoms := []graph.ID{id}
-	if members > 0 {
-		members, err := r.members(id)
-		if err != nil {
-			return nil, err
-		}
-		atoms = append(atoms, members...)
-	}
+func (r *edgeReader) observed(atoms []graph.ID, q graph.EdgeQuery) ([]graph.Edge, error) {
 	groups := map[rules.Ends][]graph.Sighting{}
 	add := func(at rules.Ends, s graph.Sighting) error { return r.group(groups, at, s) }
 	for _, atom := range atoms {

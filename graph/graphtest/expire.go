@@ -122,7 +122,7 @@ func drawExpiry(t *rapid.T, model *Model, clock *Clock) *graph.Expiry {
 	}
 	for edge, err := range model.Edges(context.Background(), view, graph.EdgeQuery{}) {
 		if edge = must(edge, err)(t); rapid.Bool().Draw(t, "edge") {
-			e.Edges = append(e.Edges, graph.EdgeKey{From: edge.From, Kind: edge.Kind, To: edge.To})
+			e.Edges = append(e.Edges, edge.Key())
 		}
 	}
 	if len(e.Edges) > 0 {

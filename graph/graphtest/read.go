@@ -111,7 +111,7 @@ func (t *modelTenant) edgesOf(q graph.EdgeQuery) []graph.Edge {
 	if q.Keys != nil {
 		q.Nodes, q.Kinds = nil, nil
 		all = slices.DeleteFunc(all, func(e graph.Edge) bool {
-			return !slices.Contains(q.Keys, graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}) || e.Kind == graph.EdgePossiblySame
+			return !slices.Contains(q.Keys, e.Key()) || e.Kind == graph.EdgePossiblySame
 		})
 	}
 	for _, e := range all {

@@ -107,7 +107,7 @@ func (r *reader) edgesOf(q graph.EdgeQuery) ([]graph.Edge, error) {
 	}
 	out, err := r.edges(at)
 	return slices.DeleteFunc(out, func(e graph.Edge) bool {
-		k := graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}
+		k := e.Key()
 		drop := !wanted[k]
 		delete(wanted, k) // each once
 		return drop

@@ -188,7 +188,7 @@ func (r *run) edges() error {
 		if r.dry {
 			r.sum.Edges++
 		}
-		if over = append(over, graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}); len(over) == edgesAtOnce {
+		if over = append(over, e.Key()); len(over) == edgesAtOnce {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -60,12 +59,7 @@ type Ends struct {
 }
 
 // Compare orders by from, kind and to.
-func (e Ends) Compare(o Ends) int {
-	if c := cmp.Or(e.From.Compare(o.From), cmp.Compare(e.Kind, o.Kind)); c != 0 {
-		return c
-	}
-	return e.To.Compare(o.To)
-}
+func (e Ends) Compare(o Ends) int { return graph.EdgeKey(e).Compare(graph.EdgeKey(o)) }
 
 // SightingKey names one sighting.
 type SightingKey struct {

@@ -64,7 +64,7 @@ func (b *bench) drawExpiry() *graph.Expiry {
 	e := &graph.Expiry{EdgesBefore: graphtest.Epoch.Add(100 * time.Hour)}
 	for edge, err := range b.store.Edges(context.Background(), view, graph.EdgeQuery{}) {
 		if edge = must(edge, err)(b.t); edge.Over(e.EdgesBefore, e.CredentialLife) && b.one(3, "over") {
-			e.Edges, b.expired = append(e.Edges, graph.EdgeKey{From: edge.From, Kind: edge.Kind, To: edge.To}), b.expired+1
+			e.Edges, b.expired = append(e.Edges, edge.Key()), b.expired+1
 		}
 	}
 	return e

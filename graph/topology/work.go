@@ -271,7 +271,7 @@ func (w *work) freshenEdges(ctx context.Context) error {
 	for keys := range slices.Chunk(slices.SortedFunc(maps.Keys(w.stale.edges), graph.EdgeKey.Compare), graph.MaxPage) {
 		u, there := w.picture.update(), make(map[graph.EdgeKey]bool, len(keys))
 		err := w.edges(ctx, graph.EdgeQuery{Keys: keys}, func(e graph.Edge) error {
-			there[graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}] = true
+			there[e.Key()] = true
 			u.put(e)
 			return nil
 		})

@@ -160,7 +160,7 @@ func attack(r *rand.Rand) (out []graph.Edge) {
 		if i == 0 {
 			e = edge(graph.EdgeLoggedOn, identity(named("a", 0)), device(named("a", 0)), 0, 20)
 		}
-		if k := (graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}); !seen[k] && e.From != e.To {
+		if k := e.Key(); !seen[k] && e.From != e.To {
 			seen[k], out = true, append(out, e)
 		}
 	}

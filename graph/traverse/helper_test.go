@@ -44,7 +44,7 @@ func newMemory(edges ...graph.Edge) *memory {
 func later(edges []graph.Edge) (out []graph.Edge) {
 	there := map[graph.EdgeKey]bool{}
 	for _, e := range edges {
-		there[graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}] = true
+		there[e.Key()] = true
 	}
 	for i, e := range edges {
 		next := edges[(i+1)%len(edges)]
@@ -122,7 +122,7 @@ func (m *memory) held() traverse.Ground {
 	b, there := compact.NewBuilder(), map[graph.EdgeKey]bool{}
 	b.KeepHistory()
 	for _, e := range slices.Concat(m.later, m.edges) {
-		if k := (graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}); !there[k] {
+		if k := e.Key(); !there[k] {
 			there[k] = true
 			e, _ = asked(graph.EdgeQuery{Sightings: true}, e)
 			b.Insert(e, b.Node(e.From), b.Node(e.To))

@@ -302,7 +302,7 @@ func (r *reading) read(ctx context.Context, q query, found map[graph.EdgeKey]gra
 			if err != nil {
 				return err
 			}
-			k := graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}
+			k := e.Key()
 			found[k] = e
 			_, out := asked[e.From]
 			_, in := asked[e.To]

@@ -64,7 +64,7 @@ func (d drawn) edges() (out []graph.Edge) {
 		by[k] = append(by[k], o.Sighting())
 	}
 	for k, s := range by {
-		e, _ := graph.JoinSightings(k.kind, k.from, k.to, s, time.Time{})
+		e, _ := graph.EdgeQuery{}.Join(k.kind, k.from, k.to, s)
 		out = append(out, e)
 	}
 	return out

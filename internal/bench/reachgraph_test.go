@@ -106,7 +106,7 @@ func (s sighting) compare(t sighting) int {
 	return cmp.Or(cmp.Compare(s.from, t.from), cmp.Compare(s.to, t.to), cmp.Compare(s.kind, t.kind))
 }
 
-// join makes one relation of all sightings of it, as graph.JoinSightings does. It sorts them.
+// join makes one relation of all sightings of it, as graph.EdgeQuery.Join does. It sorts them.
 func join(seen []sighting) (out []relation) {
 	slices.SortFunc(seen, sighting.compare)
 	for len(seen) > 0 {

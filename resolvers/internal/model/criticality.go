@@ -93,16 +93,13 @@ func (w Writing) SetAssetCriticality(ctx context.Context, in SetAssetCriticality
 
 // words are the observations that say the word of each entity, once where several ids are of one.
 func (w Writing) words(ctx context.Context, ids []graph.ID, word graph.CriticalitySetting) ([]graph.EntityObservation, error) {
-	found, err := w.Reader.Entities(ctx, w.View, graph.EntityQuery{IDs: ids})
+	found, err := w.named(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	var out []graph.EntityObservation
 	seen := map[graph.ID]bool{}
-	for i, e := range found {
-		if e.ID.IsZero() {
-			return nil, fmt.Errorf("%w: entity %s", graph.ErrNotFound, ids[i])
-		}
+	for _, e := range found {
 		if seen[e.ID] {
 			continue
 		}

@@ -130,16 +130,19 @@ func (a *inquiry) known(ctx context.Context, named ...graph.ID) error {
 	if len(named) == 0 { // the query would be a scan
 		return nil
 	}
-	found, err := a.Reader.Entities(ctx, a.View, graph.EntityQuery{IDs: named})
-	if err != nil {
-		return err
-	}
+	_, err := a.named(ctx, named)
+	return err
+}
+
+// named reads entities, one for each id. Errors: graph.ErrNotFound, the store's.
+func (s *Session) named(ctx context.Context, ids []graph.ID) ([]graph.Entity, error) {
+	found, err := s.Reader.Entities(ctx, s.View, graph.EntityQuery{IDs: ids})
 	for i, e := range found {
 		if e.ID.IsZero() {
-			return fmt.Errorf("%w: entity %s", graph.ErrNotFound, named[i])
+			return nil, fmt.Errorf("%w: entity %s", graph.ErrNotFound, ids[i])
 		}
 	}
-	return nil
+	return found, err
 }
 
 // leastCriticality refuses unknown as the least that counts. The error wraps graph.ErrInvalid.
