@@ -215,6 +215,7 @@ func inAllFiles(t *testing.T) *vfs.MemFS {
 	fs := vfs.NewMem()
 	s := someStore(t, Options{FS: fs, Clock: graphtest.NewClock().Now})
 	must(t, s.db.Flush())
+	must(t, s.db.Compact(t.Context(), []byte{0}, []byte{0xff}, false)) // which may else be done or not, and decides what is read when
 	for i := range 5 {
 		if _, err := s.Apply(t.Context(), graphtest.Tenant, logonBatch(100+i, 3)); err != nil {
 			t.Fatal(err)
