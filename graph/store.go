@@ -88,6 +88,18 @@ type Change struct {
 	// Edges are all observed edges that the commit changed, those that came and went included, in order; nil where the
 	// store does not know: then any at Entities may have changed.
 	Edges []EdgeKey
+	// Outcome is what the commit left, so that it need not be read; nil where the store does not remember, and where Edges
+	// is. It is shared: nobody may change what it holds.
+	Outcome *Outcome
+}
+
+// Outcome is what a commit left of what it changed.
+type Outcome struct {
+	// Entities are all that changed themselves and are still there, in order, without PossiblySameAs. Of the others that
+	// the Change names only edges changed.
+	Entities []Entity
+	// Edges are those of the Change's of which the commit had every sighting, with these, in order. The rest must be read.
+	Edges []Edge
 }
 
 // EntityQuery asks for nodes.

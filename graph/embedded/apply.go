@@ -25,7 +25,9 @@ func (s *Store) Apply(ctx context.Context, id graph.TenantID, b graph.Batch) (gr
 	}
 	defer t.giveTurn()
 	c := s.newTx(ctx, id, b.Decide != nil || b.Expire != nil)
-	receipt, wrote, err := rules.Commit(ctx, c, id, p, rules.Settings{Wall: c.wall, KeepChanges: s.options.KeepChanges, Memory: t.memory})
+	receipt, wrote, err := rules.Commit(ctx, c, id, p, rules.Settings{
+		Wall: c.wall, KeepChanges: s.options.KeepChanges, Memory: t.memory, Outcome: t.recent.asked.Load(),
+	})
 	if err != nil || !wrote {
 		return receipt, err
 	}

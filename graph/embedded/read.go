@@ -171,9 +171,10 @@ func (s *Store) Position(ctx context.Context, v graph.View) (out graph.Position,
 func (s *Store) Changes(ctx context.Context, v graph.View, since graph.Revision) iter.Seq2[graph.Change, error] {
 	return rules.Stream(func(yield func(graph.Change, error) bool) error {
 		recent := &s.tenant(v.Tenant).recent
+		recent.asked.Store(true)
 		return s.read(ctx, v, func(r view) error {
 			return r.changes(since, func(c graph.Change, err error) bool {
-				c.Edges = recent.of(c.Revision)
+				recent.tell(&c)
 				return yield(c, err)
 			})
 		})

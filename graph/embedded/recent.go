@@ -2,21 +2,27 @@ package embedded
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/clew-security/clew/graph"
 )
 
-// recentEdges bounds the edges that are remembered of a tenant's newest changes.
-const recentEdges = 100_000
+// recentEdges and recentOutcomes bound what is remembered of a tenant's newest changes: edges by their keys, and entities
+// and edges whole.
+const (
+	recentEdges    = 100_000
+	recentOutcomes = 10_000
+)
 
-// recent remembers which edges the newest changes were of. What is stored of a change tells its nodes alone: edges
-// are many, and of use only to who follows closely.
+// recent remembers of the newest changes which edges they were of, and what they left. What is stored of a change tells
+// its nodes alone: the rest is much, and of use only to who follows closely.
 type recent struct {
-	mu    sync.Mutex
-	edges map[graph.Revision][]graph.EdgeKey
-	// kept are their revisions in order, and count is of how many edges they are.
-	kept  []graph.Revision
-	count int
+	// asked is set once somebody asked for changes: who does follows, and outcomes are made for nobody else.
+	asked atomic.Bool
+
+	mu       sync.Mutex
+	edges    newest[[]graph.EdgeKey]
+	outcomes newest[*graph.Outcome]
 }
 
 // put remembers a change that is about to be committed; if it is not, nobody reads any more.
@@ -26,19 +32,40 @@ func (r *recent) put(c *graph.Change) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.edges == nil {
-		r.edges = map[graph.Revision][]graph.EdgeKey{}
-	}
-	r.edges[c.Revision], r.kept = c.Edges, append(r.kept, c.Revision)
-	for r.count += 1 + len(c.Edges); r.count > recentEdges; r.kept = r.kept[1:] {
-		r.count -= 1 + len(r.edges[r.kept[0]])
-		delete(r.edges, r.kept[0])
+	r.edges.put(c.Revision, c.Edges, len(c.Edges), recentEdges)
+	if o := c.Outcome; o != nil {
+		r.outcomes.put(c.Revision, o, len(o.Entities)+len(o.Edges), recentOutcomes)
 	}
 }
 
-// of is what is remembered of a change; nil is nothing.
-func (r *recent) of(revision graph.Revision) []graph.EdgeKey {
+// tell adds to a change what is remembered of it.
+func (r *recent) tell(c *graph.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.edges[revision]
+	c.Edges, c.Outcome = r.edges.of[c.Revision], r.outcomes.of[c.Revision]
+}
+
+// newest keeps things of the newest revisions.
+type newest[V any] struct {
+	of map[graph.Revision]V
+	// kept are the revisions in order, with how much they hold; count is their sum.
+	kept  []held
+	count int
+}
+
+type held struct {
+	revision graph.Revision
+	size     int
+}
+
+// put lets go of the oldest where all hold more than most.
+func (n *newest[V]) put(revision graph.Revision, v V, size, most int) {
+	if n.of == nil {
+		n.of = map[graph.Revision]V{}
+	}
+	n.of[revision], n.kept = v, append(n.kept, held{revision, 1 + size})
+	for n.count += 1 + size; n.count > most; n.kept = n.kept[1:] {
+		n.count -= n.kept[0].size
+		delete(n.of, n.kept[0].revision)
+	}
 }

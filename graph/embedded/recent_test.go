@@ -9,20 +9,39 @@ import (
 func TestTheNewestChangesAreRemembered(t *testing.T) {
 	var r recent
 	const each = 1000
+	of := func(revision graph.Revision) (c graph.Change) {
+		c.Revision = revision
+		r.tell(&c)
+		return c
+	}
 	for i := graph.Revision(1); i <= 500; i++ {
-		r.put(&graph.Change{Revision: i, Edges: make([]graph.EdgeKey, each)})
+		o := &graph.Outcome{Entities: make([]graph.Entity, each/2), Edges: make([]graph.Edge, each/2)}
+		r.put(&graph.Change{Revision: i, Edges: make([]graph.EdgeKey, each), Outcome: o})
 		r.put(&graph.Change{Revision: i + 1000}) // of which nothing is known
 		r.put(nil)
-		if r.of(i) == nil || r.of(i+1000) != nil {
-			t.Fatalf("of the newest it is remembered %d and %d", len(r.of(i)), len(r.of(i+1000)))
+		if c := of(i); len(c.Edges) != each || c.Outcome != o {
+			t.Fatalf("of the newest is remembered %d edges, outcome %p", len(c.Edges), c.Outcome)
+		}
+		if c := of(i + 1000); c.Edges != nil || c.Outcome != nil {
+			t.Fatalf("of what was not told is remembered %+v", c)
 		}
 	}
-	if most := recentEdges / (each + 1); len(r.edges) != most || len(r.kept) != most || r.of(500-graph.Revision(most)) != nil || r.count != most*(each+1) {
-		t.Errorf("%d changes are remembered, %d edges; want %d", len(r.edges), r.count, most)
+	edges, outcomes := graph.Revision(recentEdges/(each+1)), graph.Revision(recentOutcomes/(each+1))
+	for i := graph.Revision(1); i <= 500; i++ {
+		if c := of(i); (c.Edges != nil) != (i > 500-edges) || (c.Outcome != nil) != (i > 500-outcomes) {
+			t.Fatalf("of change %d its edges are remembered: %t, its outcome: %t", i, c.Edges != nil, c.Outcome != nil)
+		}
 	}
-	var empty recent
-	empty.put(&graph.Change{Revision: 1, Edges: []graph.EdgeKey{}})
-	if empty.of(1) == nil || empty.of(2) != nil {
+	if len(r.edges.kept) != int(edges) || len(r.outcomes.kept) != int(outcomes) || r.edges.count != int(edges)*(each+1) {
+		t.Errorf("%d and %d changes are kept, of %d edges", len(r.edges.kept), len(r.outcomes.kept), r.edges.count)
+	}
+	r = recent{}
+	r.put(&graph.Change{Revision: 1, Edges: []graph.EdgeKey{}})
+	if of(1).Edges == nil || of(2).Edges != nil {
 		t.Error("a change of no edges is not told from one that is not known")
+	}
+	r.put(&graph.Change{Revision: 2, Edges: make([]graph.EdgeKey, recentEdges)})
+	if of(1).Edges != nil || of(2).Edges != nil {
+		t.Error("more is remembered than may be")
 	}
 }

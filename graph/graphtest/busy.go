@@ -254,7 +254,7 @@ var busyKinds = []busyKind{
 		}
 		var out []graph.Change
 		for c, err := range s.Changes(context.Background(), v, graph.Revision(variant)) {
-			c.Edges = nil // which a store may not know
+			c.Edges, c.Outcome = nil, nil // which a store may not know
 			if err != nil {
 				return nil, err
 			}

@@ -2,6 +2,7 @@ package graphtest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ func checkChanges(t *testing.T, fresh func(TB) Subject) {
 		model, s := NewModel(clock.Now), fresh(t).Open(t, clock.Now)
 		defer s.Close()
 		seen := map[graph.Revision]whole{0: wholeOf(t, s)}
+		changes(t, s, 0) // some stores remember more for who follows
 		drawHistory(t, model, clock, func(b graph.Batch) {
 			apply(t, model, b)
 			r := apply(t, s, b)
@@ -30,7 +32,11 @@ func checkChanges(t *testing.T, fresh func(TB) Subject) {
 		})
 		now := must(s.Position(context.Background(), view))(t).Revision
 		for r := range now {
-			sameChanges(t, changes(t, model, r), changes(t, s, r))
+			got := changes(t, s, r)
+			sameChanges(t, changes(t, model, r), got)
+			if after, ok := seen[r+1]; ok {
+				checkOutcome(t, got[0], seen[r], after)
+			}
 			if w, ok := seen[r]; ok {
 				differences(t, w, seen[now], changes(t, s, r))
 			}
@@ -100,6 +106,41 @@ func sameChanges(t TB, want, got []graph.Change) {
 				t.Fatalf("revision %d does not name %s", w.Revision, id)
 			}
 		}
+	}
+}
+
+// checkOutcome holds what a commit left against what the store then showed: all nodes that are others than before, none
+// whose edges alone are, and edges as they are.
+func checkOutcome(t TB, c graph.Change, before, after whole) {
+	t.Helper()
+	if c.Outcome == nil {
+		return
+	}
+	if c.Edges == nil {
+		t.Fatalf("revision %d tells what it left, but not of which edges", c.Revision)
+	}
+	told := map[graph.ID]bool{}
+	for _, e := range c.Outcome.Entities {
+		if told[e.ID] = true; e.PossiblySameAs != nil {
+			t.Fatalf("%s may be the same as %v", e.ID, e.PossiblySameAs)
+		}
+		same(t, "a node as revision "+fmt.Sprint(c.Revision)+" left it", shown(after.nodes[e.ID]), e)
+	}
+	for id, e := range after.nodes {
+		if changed := text(shown(e)) != text(shown(before.nodes[id])); changed && !told[id] {
+			t.Fatalf("revision %d changed %+v to %+v and does not tell it", c.Revision, before.nodes[id], e)
+		}
+	}
+	if !slices.IsSortedFunc(c.Outcome.Entities, func(a, b graph.Entity) int { return a.ID.Compare(b.ID) }) || !slices.IsSortedFunc(c.Outcome.Edges, graph.Edge.Compare) {
+		t.Fatalf("revision %d tells out of order: %+v", c.Revision, c.Outcome)
+	}
+	for _, e := range c.Outcome.Edges {
+		if !slices.Contains(c.Edges, e.Key()) {
+			t.Fatalf("revision %d left %+v, which it does not name", c.Revision, e)
+		}
+		is := after.edges[e.Key()]
+		same(t, "an edge as it was left", is, e)
+		same(t, "its sightings", is.Sightings, e.Sightings)
 	}
 }
 

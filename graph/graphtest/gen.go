@@ -3,6 +3,7 @@ package graphtest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -154,6 +155,30 @@ func drawAlert(t *rapid.T, about []graph.EntityObservation) graph.AlertContent {
 		}
 	}
 	return a
+}
+
+// DrawUnits draws units of which some say again what others say: what changes known edges is rare among units drawn apart.
+func DrawUnits(t *rapid.T, least, most int) []Unit {
+	units := rapid.SliceOfN(rapid.Custom(DrawUnit), least, most).Draw(t, "units")
+	for i, u := range units {
+		if i > 0 && rapid.Bool().Draw(t, "again") {
+			units[i] = again(units[rapid.IntRange(0, i-1).Draw(t, "of")], u)
+		}
+	}
+	return units
+}
+
+// again is a unit with another one's entities and edges besides, the edges seen in another way, or at other times.
+func again(of, u Unit) Unit {
+	u.Entities = slices.Concat(u.Entities, of.Entities)
+	for _, e := range of.Edges {
+		if len(u.Entities)%2 == 0 {
+			e.Observation = graph.NewID(graph.KindObservation, fmt.Sprint("again/", len(u.Entities)))
+		}
+		e.FirstSeen = Epoch.Add(time.Duration(len(u.Alerts)) * time.Hour)
+		e.Inferred, u.Edges = !e.Inferred, append(slices.Clone(u.Edges), e)
+	}
+	return u
 }
 
 // Group makes batches of units, cut at random.

@@ -130,7 +130,7 @@ func digest(t TB, s graph.Store) string {
 }
 
 func drawUnits(t *rapid.T) []Unit {
-	return rapid.SliceOfN(rapid.Custom(DrawUnit), 1, 12).Draw(t, "units")
+	return DrawUnits(t, 1, 12)
 }
 
 func checkOrder(t *testing.T, fresh func(TB) Subject) {

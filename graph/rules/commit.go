@@ -17,6 +17,8 @@ type Settings struct {
 	KeepChanges int
 	// Memory of the tenant; nil for none.
 	Memory *Memory
+	// Outcome has the change carry its Outcome, where it can have one.
+	Outcome bool
 }
 
 // Commit works out the batch and writes it to tx. It is the whole of graph.Writer's Apply between taking the
@@ -78,6 +80,8 @@ type commit struct {
 	// edges are those that changed, perhaps several times; scattered is set where there may be others.
 	edges     []graph.EdgeKey
 	scattered bool
+	// whole are those of edges that the commit has every sighting of.
+	whole []graph.Edge
 
 	alerts    map[graph.ID]*alertDraft
 	incidents map[graph.IncidentID]*incidentDraft
@@ -240,6 +244,9 @@ func (c *commit) finish(batchKey string) error {
 		c.out.Change = &graph.Change{
 			Revision: c.row.Revision, At: graph.Micro(c.settings.Wall),
 			Entities: c.touched, Alerts: alerts, Incidents: incidents, Edges: c.changedEdges(),
+		}
+		if c.out.Change.Outcome, err = c.outcome(); err != nil {
+			return err
 		}
 		c.trim()
 	}

@@ -30,6 +30,9 @@ func (c *commit) observeEdges(all []relation) error {
 			return err
 		}
 	}
+	if err := c.keepNew(); err != nil {
+		return err
+	}
 	return c.compareEdges(unsure)
 }
 
@@ -105,6 +108,7 @@ func (c *commit) compareEdges(unsure map[Ends]bool) error {
 				return err
 			}
 			c.edges = append(c.edges, graph.EdgeKey(at))
+			c.keepWhole(at, now)
 		}
 	}
 	return nil

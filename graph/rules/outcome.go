@@ -1,0 +1,74 @@
+package rules
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/clew-security/clew/graph"
+)
+
+// outcome is what the commit leaves; nil where nobody asks, and where edges may have changed that it does not know of.
+func (c *commit) outcome() (*graph.Outcome, error) {
+	if !c.settings.Outcome || c.scattered {
+		return nil, nil
+	}
+	slices.SortFunc(c.whole, graph.Edge.Compare)
+	o := &graph.Outcome{Edges: c.whole}
+	now := c.now()
+	same := NewSameness(now)
+	for _, s := range c.changed { // in order since collect
+		if !s.isNode() || !s.rewritten || s.row.Revision != c.revision() {
+			continue
+		}
+		e, _, err := now.Entity(s.id)
+		if err != nil {
+			return nil, err
+		}
+		if e.WeakOnly() {
+			if e.SameAs, err = same.Sole(s.id); err != nil {
+				return nil, err
+			}
+		}
+		e.Revision = c.revision()
+		o.Entities = append(o.Entities, e)
+	}
+	return o, nil
+}
+
+// keepNew keeps the edges of which no sighting was there before, between nodes of one observed id each.
+func (c *commit) keepNew() error {
+	if !c.settings.Outcome {
+		return nil
+	}
+	for all := range runs(c.out.Sightings, func(a, b SightingWrite) bool { return a.Ends == b.Ends }) {
+		if !all[0].NewEdge {
+			continue
+		}
+		from, err1 := c.nodeOf(c.subjects[all[0].From])
+		to, err2 := c.nodeOf(c.subjects[all[0].To])
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		if from == to || !from.isSingle() || !to.isSingle() {
+			continue
+		}
+		seen := make([]graph.Sighting, len(all))
+		for i, s := range all {
+			seen[i] = s.Sighting
+		}
+		c.keepWhole(all[0].Ends, seen)
+	}
+	return nil
+}
+
+// keepWhole keeps an edge of all its distinct sightings, in order.
+func (c *commit) keepWhole(at Ends, distinct []graph.Sighting) {
+	if !c.settings.Outcome {
+		return
+	}
+	if e, ok := graph.JoinDistinct(at.Kind, at.From, at.To, distinct, time.Time{}); ok {
+		e.Sightings = distinct
+		c.whole = append(c.whole, e)
+	}
+}
