@@ -113,13 +113,16 @@ func (b *Builder) settle(p *place) {
 
 // Know says whether somebody told of the node itself. A node of which nobody did is there as long as it has edges.
 func (b *Builder) Know(n Node, known bool) {
-	if b.err != nil || (b.places.at(uint32(n)).n&placeKnown != 0) == known {
+	if b.err != nil || b.Known(n) == known {
 		return
 	}
 	p := b.change(n)
 	p.n ^= placeKnown
 	b.settle(p)
 }
+
+// Known is what Know said last.
+func (b *Builder) Known(n Node) bool { return b.places.at(uint32(n)).n&placeKnown != 0 }
 
 // Grade says up to MaxGrade how much a node matters.
 func (b *Builder) Grade(n Node, grade uint8) {

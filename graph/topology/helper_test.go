@@ -49,26 +49,7 @@ func apply(t graphtest.TB, s graph.Writer, b graph.Batch) graph.Revision {
 }
 
 func drawBatches(t *rapid.T, least, most int) []graph.Batch {
-	units := rapid.SliceOfN(rapid.Custom(graphtest.DrawUnit), least, most).Draw(t, "units")
-	for i, u := range units { // what changes known edges is rare among units drawn apart
-		if i > 0 && rapid.Bool().Draw(t, "again") {
-			units[i] = again(units[rapid.IntRange(0, i-1).Draw(t, "of")], u)
-		}
-	}
-	return graphtest.Group(t, units, graphtest.UnionDecider{})
-}
-
-// again is a unit with another one's entities and edges besides, the edges seen in another way, or at other times.
-func again(of, u graphtest.Unit) graphtest.Unit {
-	u.Entities = slices.Concat(u.Entities, of.Entities)
-	for _, e := range of.Edges {
-		if len(u.Entities)%2 == 0 {
-			e.Observation = graph.NewID(graph.KindObservation, fmt.Sprint("again/", len(u.Entities)))
-		}
-		e.FirstSeen = graphtest.Epoch.Add(time.Duration(len(u.Alerts)) * time.Hour)
-		e.Inferred, u.Edges = !e.Inferred, append(slices.Clone(u.Edges), e)
-	}
-	return u
+	return graphtest.Group(t, graphtest.DrawUnits(t, least, most), graphtest.UnionDecider{})
 }
 
 // facts grades a node by all that is known of it: hardly anything that is outdated has the grade of what is not.
@@ -311,11 +292,20 @@ type hooked struct {
 	// tear is asked before each edge of a scan, after which the scan goes on in a snapshot of its own where it
 	// reports true; nil leaves scans whole.
 	tear func() bool
-	// vague is asked of each change, which does not tell its edges where it reports true.
-	vague func() bool
+	// hides is asked of each change how much it does not tell; nil lets it tell all.
+	hides func() hidden
 }
 
-func always() bool { return true }
+// hidden is what a change does not tell.
+type hidden int
+
+const (
+	hideNothing hidden = iota
+	hideOutcome
+	hideEdges // and the outcome
+)
+
+func always(h hidden) func() hidden { return func() hidden { return h } }
 
 func (h *hooked) ask(ctx context.Context, call string) error {
 	if h.before == nil {
@@ -348,8 +338,13 @@ func (h *hooked) Changes(ctx context.Context, v graph.View, since graph.Revision
 			return
 		}
 		for c, err := range h.Source.Changes(ctx, v, since) {
-			if h.vague != nil && h.vague() {
-				c.Edges = nil
+			if h.hides != nil {
+				switch h.hides() {
+				case hideEdges:
+					c.Edges, c.Outcome = nil, nil
+				case hideOutcome:
+					c.Outcome = nil
+				}
 			}
 			if !yield(c, err) {
 				return

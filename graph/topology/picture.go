@@ -58,6 +58,16 @@ func (p *picture) parted(id graph.ID) bool {
 	return loose || p.Aliased(n) != n
 }
 
+// blank reports whether nothing is known of any id of a node, and there is no edge.
+func (p *picture) blank(e graph.Entity) bool {
+	return p.unmet(e.ID) && !slices.ContainsFunc(e.Members, func(m graph.ID) bool { return !p.unmet(m) })
+}
+
+func (p *picture) unmet(id graph.ID) bool {
+	n, ok := p.Find(id)
+	return !ok || !p.parted(id) && !p.Known(n) && len(p.Arcs(n)) == 0
+}
+
 // key tells an edge from all others.
 type key struct {
 	from, to compact.Node

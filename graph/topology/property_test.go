@@ -92,7 +92,7 @@ func (b *bench) follower() *Topology {
 		b.torn++
 		return true
 	}
-	source.vague = func() bool { return b.one(2, "vague") }
+	source.hides = func() hidden { return hidden(rapid.IntRange(0, 2).Draw(b.t, "hides")) }
 	o := Options{Grade: facts, History: b.one(2, "history"), limits: drawLimits(b.t), Poll: rapid.SampledFrom([]time.Duration{1, time.Hour}).Draw(b.t, "poll")}
 	return newTopology(source, graphtest.Tenant, o)
 }

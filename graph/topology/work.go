@@ -42,7 +42,7 @@ type reader struct {
 }
 
 // work is a graph in the making. Its invariant: all that any commit after the first build's revision and up to collected
-// has changed was read again since that commit, or is stale, or at a node that is dirty.
+// has changed is as that commit or a later one left it, or told, or stale, or at a node that is dirty.
 type work struct {
 	reader
 	picture *picture
@@ -57,6 +57,8 @@ type work struct {
 	// dirty are the nodes to be read again with all their edges.
 	dirty map[graph.ID]struct{}
 	stale stale
+	// told is what commits left, in their order, that is not taken in yet.
+	told []*graph.Outcome
 	// plan says how edges are read, until nothing is dirty; see choose.
 	plan *plan
 }
@@ -69,21 +71,46 @@ type stale struct {
 
 func newStale() stale { return stale{map[graph.ID]struct{}{}, map[graph.EdgeKey]struct{}{}} }
 
-// pending is how many things are to be read again.
-func (w *work) pending() int { return len(w.dirty) + len(w.stale.nodes) + len(w.stale.edges) }
+// pending is how many things are to be read again or taken in.
+func (w *work) pending() int {
+	n := len(w.dirty) + len(w.stale.nodes) + len(w.stale.edges)
+	for _, o := range w.told {
+		n += len(o.Entities) + len(o.Edges)
+	}
+	return n
+}
 
 // take notes what a change names.
 func (w *work) take(c graph.Change) {
-	into := w.dirty
-	if c.Edges != nil {
-		into = w.stale.nodes
+	switch {
+	case c.Edges == nil:
+		note(w.dirty, c.Entities)
+	case c.Outcome == nil:
+		note(w.stale.nodes, c.Entities)
+		note(w.stale.edges, c.Edges)
+	default:
+		w.told = append(w.told, c.Outcome)
+		note(w.stale.edges, untold(c))
 	}
-	for _, id := range c.Entities {
-		into[id] = struct{}{}
+}
+
+func note[K comparable](in map[K]struct{}, all []K) {
+	for _, k := range all {
+		in[k] = struct{}{}
 	}
+}
+
+// untold are the edges that a change leaves to be read; both its lists are in order.
+func untold(c graph.Change) (out []graph.EdgeKey) {
+	told := c.Outcome.Edges
 	for _, k := range c.Edges {
-		w.stale.edges[k] = struct{}{}
+		if len(told) > 0 && told[0].Key() == k {
+			told = told[1:]
+		} else {
+			out = append(out, k)
+		}
 	}
+	return out
 }
 
 // scan builds a graph from nothing. The revision is noted before, so that the changes after it repair what the
@@ -214,9 +241,13 @@ func (w *work) collect(ctx context.Context, fold int) (moved bool, err error) {
 	return moved, nil
 }
 
-// refresh reads all again that is stale or dirty, some at a time. What was read before an error is neither any more.
+// refresh takes in what was told and then reads all again that is stale or dirty, some at a time. What was done before an
+// error is done.
 func (w *work) refresh(ctx context.Context) error {
-	err := w.freshenNodes(ctx)
+	err := w.takeIn()
+	if err == nil {
+		err = w.freshenNodes(ctx)
+	}
 	if err == nil {
 		err = w.freshenEdges(ctx)
 	}
@@ -241,7 +272,36 @@ func (w *work) refresh(ctx context.Context) error {
 	return nil
 }
 
-// freshenNodes reads stale nodes again, without their edges. One that gained or lost ids is dirty: so are its edges.
+// takeIn takes in what commits left, one after the other. A read may have shown more since, which is then as it was
+// until the later commits are taken in too.
+func (w *work) takeIn() error {
+	for len(w.told) > 0 {
+		u := w.picture.update()
+		for _, e := range w.told[0].Entities {
+			w.know(u, e)
+		}
+		for _, e := range w.told[0].Edges {
+			u.put(e)
+		}
+		if err := u.apply(); err != nil {
+			return err
+		}
+		w.told = w.told[1:]
+	}
+	return nil
+}
+
+// know takes in a node without its edges, which then must be as they are. Of one that gained or lost ids they are not: it
+// is dirty, unless there are none yet under any of its ids.
+func (w *work) know(u *update, e graph.Entity) {
+	if w.regrouped(e) && !w.picture.blank(e) {
+		w.dirty[e.ID] = struct{}{}
+	} else {
+		u.know(e, w.options.Grade(e))
+	}
+}
+
+// freshenNodes reads stale nodes again, without their edges.
 func (w *work) freshenNodes(ctx context.Context) error {
 	for ids := range slices.Chunk(slices.SortedFunc(maps.Keys(w.stale.nodes), graph.ID.Compare), graph.MaxPage) {
 		found, err := w.named(ctx, ids)
@@ -250,10 +310,10 @@ func (w *work) freshenNodes(ctx context.Context) error {
 		}
 		u := w.picture.update()
 		for i, e := range found {
-			if e.ID != ids[i] || w.regrouped(e) {
+			if e.ID != ids[i] {
 				w.dirty[ids[i]] = struct{}{}
 			} else {
-				u.know(e, w.options.Grade(e))
+				w.know(u, e)
 			}
 		}
 		if err := u.apply(); err != nil {

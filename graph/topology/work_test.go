@@ -45,7 +45,7 @@ func numbers(n int) (out []int) {
 func TestManyChangesAreOneReRead(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
-	c := count(s)
+	c := count(&hooked{Source: s, hides: always(hideOutcome)})
 	f := byHand(t, c, Options{})
 	for i := range 50 {
 		apply(t, s, logon(t, i, i%7))
@@ -61,7 +61,7 @@ func TestManyChangesAreOneReRead(t *testing.T) {
 func TestAReReadIsCutByNodesAndByTheirEdges(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
-	c := count(&hooked{Source: s, vague: always})
+	c := count(&hooked{Source: s, hides: always(hideEdges)})
 	f := byHand(t, c, Options{limits: limits{nodes: 10, degree: 15, fold: 1000, rounds: 4, turn: 1000, batch: 1000}})
 	apply(t, s, logons(t, numbers(39), 1, 0)) // 40 nodes
 	must(0, f.advance(context.Background()))(t)
@@ -114,7 +114,7 @@ func TestAnEdgeBetweenHubsIsReadAtOneOfThem(t *testing.T) {
 			apply(t, s, logon(t, 0, 100+d))
 		}
 		left := 0 // calls to the one that fails; the first is for the device
-		source := &hooked{Source: s, vague: always, before: func(_ context.Context, call string) error {
+		source := &hooked{Source: s, hides: always(hideEdges), before: func(_ context.Context, call string) error {
 			if call == "edges" {
 				if left--; left == 0 {
 					return errFault
@@ -374,29 +374,39 @@ func (a asking) Edges(ctx context.Context, v graph.View, q graph.EdgeQuery) iter
 // The edge is the same now after a sighting within the span of another became longer.
 func TestHowEdgesWereIsFollowedWhereHistoryIsKept(t *testing.T) {
 	for _, kept := range []bool{false, true} {
-		s := openStore(t, 0)
-		defer s.Close()
-		seen := func(key string, first, last int) graph.Batch {
-			b := logon(t, 1, 1)
-			b.Edges[0].FirstSeen, b.Edges[0].LastSeen = graphtest.Epoch.Add(time.Duration(first)*time.Hour), graphtest.Epoch.Add(time.Duration(last)*time.Hour)
-			b.Edges[0].Observation = graph.NewID(graph.KindObservation, key)
-			return b
+		for _, told := range []bool{false, true} {
+			followHistory(t, kept, told)
 		}
-		apply(t, s, seen("long", 0, 9))
-		apply(t, s, seen("short", 4, 5))
-		source := asking{s, map[bool]int{}}
-		f := byHand(t, source, Options{History: kept})
-		apply(t, s, seen("short", 2, 5))
-		must(0, f.advance(context.Background()))(t)
-		if f.shown.Graph().History() != kept || source.asked[!kept] > 0 || source.asked[kept] != 2 {
-			t.Errorf("history is kept: %t, asked for: %v", f.shown.Graph().History(), source.asked)
-		}
-		want := truthOf(t, s)
-		if !strings.Contains(want.past[graphtest.Epoch.Add(3*time.Hour)], `"count":2`) {
-			t.Fatalf("as of the third hour the store has %s", want.past[graphtest.Epoch.Add(3*time.Hour)])
-		}
-		compare(t, want, f.shown)
 	}
+}
+
+func followHistory(t *testing.T, kept, told bool) {
+	hides, asked := hideOutcome, 2
+	if told {
+		hides, asked = hideNothing, 1
+	}
+	s := openStore(t, 0)
+	defer s.Close()
+	seen := func(key string, first, last int) graph.Batch {
+		b := logon(t, 1, 1)
+		b.Edges[0].FirstSeen, b.Edges[0].LastSeen = graphtest.Epoch.Add(time.Duration(first)*time.Hour), graphtest.Epoch.Add(time.Duration(last)*time.Hour)
+		b.Edges[0].Observation = graph.NewID(graph.KindObservation, key)
+		return b
+	}
+	apply(t, s, seen("long", 0, 9))
+	apply(t, s, seen("short", 4, 5))
+	source := asking{&hooked{Source: s, hides: always(hides)}, map[bool]int{}}
+	f := byHand(t, source, Options{History: kept})
+	apply(t, s, seen("short", 2, 5))
+	must(0, f.advance(context.Background()))(t)
+	if f.shown.Graph().History() != kept || source.asked[!kept] > 0 || source.asked[kept] != asked {
+		t.Errorf("history is kept: %t, told: %t, asked for: %v", f.shown.Graph().History(), told, source.asked)
+	}
+	want := truthOf(t, s)
+	if !strings.Contains(want.past[graphtest.Epoch.Add(3*time.Hour)], `"count":2`) {
+		t.Fatalf("as of the third hour the store has %s", want.past[graphtest.Epoch.Add(3*time.Hour)])
+	}
+	compare(t, want, f.shown)
 }
 
 // What a change says of its edges is all that is read of them, however many the nodes at their ends have.
@@ -407,7 +417,7 @@ func TestOfAChangeThatTellsItsEdgesNoOthersAreRead(t *testing.T) {
 	for d := range 20 {
 		apply(t, s, logons(t, numbers(30), 100+d, 0))
 	}
-	c := count(s)
+	c := count(&hooked{Source: s, hides: always(hideOutcome)})
 	f := byHand(t, c, Options{})
 	for _, change := range []struct {
 		batch       graph.Batch
@@ -426,6 +436,51 @@ func TestOfAChangeThatTellsItsEdgesNoOthersAreRead(t *testing.T) {
 		}
 		compare(t, truthOf(t, s), f.shown)
 	}
+}
+
+// What a commit left is not read: of new edges nothing, of nodes of one id or several nothing where they are new. Edges
+// that were seen before are read by themselves, and nodes that gain ids with all that they have.
+func TestWhatACommitLeftIsNotRead(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logons(t, numbers(500), 1, 0))
+	c := count(s)
+	f := byHand(t, c, Options{History: true})
+	named := device(t, 7)
+	named.Keys = append(named.Keys, entity(t, graph.KindDevice, graph.KeyAzureADDeviceID, "00000000-0000-0000-0000-000000000001").Keys...)
+	gains := device(t, 2)
+	gains.Keys = append(gains.Keys, entity(t, graph.KindDevice, graph.KeyAzureADDeviceID, "00000000-0000-0000-0000-000000000002").Keys...)
+	changed := user(t, 3)
+	changed.Properties = map[string]json.RawMessage{"displayName": json.RawMessage(`"Three"`)}
+	twice := logons(t, []int{800}, 1, 5)
+	twice.Edges = append(twice.Edges, logons(t, []int{800}, 1, 6).Edges...)
+	of := logons(t, []int{900}, 7, 0)
+	of.Entities[0] = named
+	for name, change := range map[string]struct {
+		batch           graph.Batch
+		entities, edges int // that are read
+	}{
+		"new edges and nodes":       {logons(t, []int{700, 701, 3}, 2, 8), 0, 0},
+		"seen twice at once":        {twice, 0, 0},
+		"seen again":                {logons(t, []int{3, 4}, 1, 7), 0, 2},
+		"what is known of a node":   {graph.Batch{Entities: []graph.EntityObservation{changed}}, 0, 0},
+		"a new node of several ids": {of, 0, 0},
+	} {
+		clear(c.calls)
+		apply(t, s, change.batch)
+		must(0, f.advance(context.Background()))(t)
+		if c.calls["entities"] != change.entities || c.calls["edge"] != change.edges {
+			t.Errorf("%s: %v, want %d calls for entities and %d edges", name, c.calls, change.entities, change.edges)
+		}
+		compare(t, truthOf(t, s), f.shown)
+	}
+	clear(c.calls)
+	apply(t, s, graph.Batch{Entities: []graph.EntityObservation{gains}})
+	must(0, f.advance(context.Background()))(t)
+	if c.calls["entities"] != 1 || c.calls["edge"] != 3 {
+		t.Errorf("a node that gains an id: %v", c.calls)
+	}
+	compare(t, truthOf(t, s), f.shown)
 }
 
 // A node that was joined to another after what is being taken in is shown with its edges until that is taken in too.
