@@ -179,6 +179,24 @@ func (e Edge) Key() EdgeKey { return EdgeKey{e.From, e.Kind, e.To} }
 // Compare orders edges by their keys.
 func (e Edge) Compare(o Edge) int { return e.Key().Compare(o.Key()) }
 
+// Join is the edge with one more sighting, of an observation key that it has not; its own Sightings stay what they are.
+func (e Edge) Join(s Sighting) Edge {
+	e.Count++
+	e.FirstSeen, e.LastSeen = EarlierKnown(e.FirstSeen, s.FirstSeen), Later(e.LastSeen, s.LastSeen)
+	e.EndedAt, e.Inferred = Later(e.EndedAt, s.EndedAt), e.Inferred && s.Inferred
+	if e.EndedAt.Before(e.LastSeen) { // an end that was hidden before stays so: it was not seen last any earlier
+		e.EndedAt = time.Time{}
+	}
+	if i, known := slices.BinarySearch(e.Sources, s.Source); s.Source != "" && !known {
+		e.Sources = slices.Insert(slices.Clip(e.Sources), i, s.Source)
+	}
+	if i, known := slices.BinarySearchFunc(e.Alerts, s.Observation, ID.Compare); s.Observation.Kind() == KindAlert && !known {
+		e.Alerts = slices.Insert(slices.Clip(e.Alerts), i, s.Observation)
+		e.Alerts = e.Alerts[:min(len(e.Alerts), MaxEdgeAlerts)]
+	}
+	return e
+}
+
 // DistinctSightings merges those with one observation key, and gives all in order of it. One by itself it gives as it
 // came.
 func DistinctSightings(all []Sighting) []Sighting {

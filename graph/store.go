@@ -98,8 +98,12 @@ type Outcome struct {
 	// Entities are all that changed themselves and are still there, in order, without PossiblySameAs. Of the others that
 	// the Change names only edges changed.
 	Entities []Entity
-	// Edges are those of the Change's of which the commit had every sighting, with these, in order. The rest must be read.
+	// Edges are those of the Change's of which the commit had every sighting, with these, in order.
 	Edges []Edge
+	// Seen are those that were there before and were seen again, in order: their keys, and only the new Sightings, of
+	// observation keys that the edge did not have (Edge.Join). What is in neither list must be read. Where a store tells
+	// this, its Changes, asked for after any read, show all commits that the read showed: nobody joins a sighting twice.
+	Seen []Edge
 }
 
 // EntityQuery asks for nodes.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"iter"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -137,15 +139,35 @@ func (h *histories) pack(e *graph.Edge) []byte {
 		return nil
 	}
 	seen := slices.Clone(e.Sightings)
-	slices.SortStableFunc(seen, func(s, t graph.Sighting) int {
-		return cmp.Compare(InstantOf(s.FirstSeen), InstantOf(t.FirstSeen))
-	})
+	slices.SortFunc(seen, comparePacked)
 	p, at, source := h.packing[:0], known(InstantOf(e.FirstSeen)), 0
 	for i := range seen {
 		p, at, source = appendSighting(p, e, &seen[i], at, source)
 	}
 	h.packing = p
 	return p
+}
+
+// comparePacked orders sightings by when they were first, and then by all else that is kept of them: in whatever order they
+// come, they are packed alike.
+func comparePacked(s, t graph.Sighting) int {
+	for _, at := range [][2]time.Time{{s.FirstSeen, t.FirstSeen}, {s.LastSeen, t.LastSeen}, {s.EndedAt, t.EndedAt}} {
+		if c := cmp.Compare(InstantOf(at[0]), InstantOf(at[1])); c != 0 {
+			return c
+		}
+	}
+	if c := cmp.Or(strings.Compare(s.Source, t.Source), cmp.Compare(b2i(s.Inferred), b2i(t.Inferred))); c != 0 {
+		return c
+	}
+	return alertOf(s).Compare(alertOf(t))
+}
+
+// alertOf is the observation key where that is an alert's.
+func alertOf(s graph.Sighting) (alert graph.ID) {
+	if s.Observation.Kind() == graph.KindAlert {
+		alert = s.Observation
+	}
+	return alert
 }
 
 // tellsAll reports whether an edge is as of any instant as if it had been seen once, as the joined edge tells: all its
@@ -276,6 +298,29 @@ func (b *Builder) KeepHistory() { b.histories.kept = true }
 // history is kept.
 func (b *Builder) SameHistory(edge uint32, e graph.Edge) bool {
 	return !b.histories.kept || historyOf(&b.histories.table, edge) == string(b.histories.pack(&e))
+}
+
+// Sightings are those of an edge as far as they are remembered: only alerts' have observation keys. ok is false where some
+// are not, so that the edge cannot be joined with one more.
+func (b *Builder) Sightings(near Node, a Arc) (all []graph.Sighting, ok bool) {
+	if !b.histories.kept {
+		return nil, true
+	}
+	e := b.Edge(near, a)
+	packed := historyOf(&b.histories.table, a.Edge())
+	if packed == "" {
+		s := graph.Sighting{FirstSeen: e.FirstSeen, LastSeen: e.LastSeen, EndedAt: e.EndedAt, Inferred: e.Inferred}
+		if len(e.Sources) > 0 {
+			s.Source = e.Sources[0]
+		}
+		if len(e.Alerts) > 0 {
+			s.Observation = e.Alerts[0]
+		}
+		return []graph.Sighting{s}, e.Count == 1
+	}
+	r := b.records.at(a.Edge())
+	first, _, _ := r.seen(&b.rares.table)
+	return sightingsOf(unpacking{rest: packed, at: known(first), of: b.rares.at(r.rare() & maxRares)}), true
 }
 
 // remember keeps the sightings of an edge that was put in or changed.

@@ -72,7 +72,7 @@ func someInstants(all []graph.Sighting) (out []time.Time) {
 }
 
 func TestAnEdgeAsOfAnInstantIsJoinedOfWhatWasSeenByThen(t *testing.T) {
-	var packed, hidden, many, gone int
+	var packed, hidden, many, gone, again int
 	rapid.Check(t, func(t *rapid.T) {
 		all := rapid.SliceOfN(rapid.Custom(drawSightings), 1, 6).Draw(t, "edges")
 		b := NewBuilder()
@@ -83,6 +83,22 @@ func TestAnEdgeAsOfAnInstantIsJoinedOfWhatWasSeenByThen(t *testing.T) {
 			all[i] = drawSightings(t)
 			arcs := b.Arcs(b.Node(number(i)))
 			b.Set(arcs[len(arcs)-1].Edge(), seenSo(graph.EdgeAdminOf, number(i), number(i+1), all[i]))
+		}
+		if rapid.Bool().Draw(t, "seen again") {
+			i := rapid.IntRange(0, len(all)-1).Draw(t, "which")
+			n := b.Node(number(i))
+			arcs := b.Arcs(n)
+			a := arcs[slices.IndexFunc(arcs, func(a Arc) bool { return !a.Backward() })]
+			if kept, ok := b.Sightings(n, a); ok {
+				again++
+				s := drawSighting(t, 1000)
+				e := b.Edge(n, a).Join(s)
+				e.Sightings = append(kept, s)
+				b.Set(a.Edge(), e)
+				all[i] = append(slices.Clone(all[i]), s)
+			} else if len(graph.DistinctSightings(all[i])) == 1 {
+				t.Fatalf("what %+v is of is not remembered", b.Edge(n, a))
+			}
 		}
 		if rapid.Bool().Draw(t, "tidy") {
 			b.Tidy()
@@ -113,8 +129,8 @@ func TestAnEdgeAsOfAnInstantIsJoinedOfWhatWasSeenByThen(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d edges had a history, %d of them many alerts; %d times one was not there, %d times an end is hidden now", packed, many, gone, hidden)
-	if packed == 0 || many == 0 || gone == 0 || hidden == 0 {
+	t.Logf("%d edges had a history, %d of them many alerts; %d times one was not there, %d times an end is hidden now; %d were seen again", packed, many, gone, hidden, again)
+	if packed == 0 || again == 0 || many == 0 || gone == 0 || hidden == 0 {
 		t.Error("the random edges exercise too little")
 	}
 }

@@ -94,10 +94,12 @@ func (g *Graph) EdgeAt(near Node, a Arc, at Instant) (e graph.Edge, ok bool) {
 		e.LastSeen, e.EndedAt = last.Time(), ended.Time()
 		return e, first <= at
 	}
-	u := g.unpack(a.Edge(), packed)
-	var all []graph.Sighting
+	return graph.JoinDistinct(e.Kind, e.From, e.To, sightingsOf(g.unpack(a.Edge(), packed)), at.Time())
+}
+
+func sightingsOf(u unpacking) (all []graph.Sighting) {
 	for s, ok := u.next(); ok; s, ok = u.next() {
 		all = append(all, u.sighting(s))
 	}
-	return graph.JoinDistinct(e.Kind, e.From, e.To, all, at.Time())
+	return all
 }

@@ -34,7 +34,7 @@ func (r *recent) put(c *graph.Change) {
 	defer r.mu.Unlock()
 	r.edges.put(c.Revision, c.Edges, len(c.Edges), recentEdges)
 	if o := c.Outcome; o != nil {
-		r.outcomes.put(c.Revision, o, len(o.Entities)+len(o.Edges), recentOutcomes)
+		r.outcomes.put(c.Revision, o, len(o.Entities)+len(o.Edges)+len(o.Seen), recentOutcomes)
 	}
 }
 

@@ -131,16 +131,26 @@ func checkOutcome(t TB, c graph.Change, before, after whole) {
 			t.Fatalf("revision %d changed %+v to %+v and does not tell it", c.Revision, before.nodes[id], e)
 		}
 	}
-	if !slices.IsSortedFunc(c.Outcome.Entities, func(a, b graph.Entity) int { return a.ID.Compare(b.ID) }) || !slices.IsSortedFunc(c.Outcome.Edges, graph.Edge.Compare) {
+	if !slices.IsSortedFunc(c.Outcome.Entities, func(a, b graph.Entity) int { return a.ID.Compare(b.ID) }) ||
+		!slices.IsSortedFunc(c.Outcome.Edges, graph.Edge.Compare) || !slices.IsSortedFunc(c.Outcome.Seen, graph.Edge.Compare) {
 		t.Fatalf("revision %d tells out of order: %+v", c.Revision, c.Outcome)
 	}
 	for _, e := range c.Outcome.Edges {
 		if !slices.Contains(c.Edges, e.Key()) {
 			t.Fatalf("revision %d left %+v, which it does not name", c.Revision, e)
 		}
-		is := after.edges[e.Key()]
-		same(t, "an edge as it was left", is, e)
-		same(t, "its sightings", is.Sightings, e.Sightings)
+		same(t, "an edge as it was left", after.edges[e.Key()], e)
+	}
+	for _, e := range c.Outcome.Seen {
+		is, sightings := before.edges[e.Key()], slices.Concat(before.edges[e.Key()].Sightings, e.Sightings)
+		for _, s := range e.Sightings {
+			is = is.Join(s)
+		}
+		is.Sightings = graph.DistinctSightings(sightings)
+		same(t, "an edge that was seen again", after.edges[e.Key()], is)
+		if both := slices.ContainsFunc(c.Outcome.Edges, func(w graph.Edge) bool { return w.Key() == e.Key() }); both || !slices.Contains(c.Edges, e.Key()) {
+			t.Fatalf("revision %d saw %+v again, which it does not name, or tells whole", c.Revision, e)
+		}
 	}
 }
 

@@ -80,8 +80,8 @@ type commit struct {
 	// edges are those that changed, perhaps several times; scattered is set where there may be others.
 	edges     []graph.EdgeKey
 	scattered bool
-	// whole are those of edges that the commit has every sighting of.
-	whole []graph.Edge
+	// whole are those of edges that the commit has every sighting of, seen those that it has the new ones of.
+	whole, seen []graph.Edge
 
 	alerts    map[graph.ID]*alertDraft
 	incidents map[graph.IncidentID]*incidentDraft

@@ -30,7 +30,7 @@ func (c *commit) observeEdges(all []relation) error {
 			return err
 		}
 	}
-	if err := c.keepNew(); err != nil {
+	if err := c.keepSeen(); err != nil {
 		return err
 	}
 	return c.compareEdges(unsure)

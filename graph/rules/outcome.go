@@ -14,7 +14,7 @@ func (c *commit) outcome() (*graph.Outcome, error) {
 		return nil, nil
 	}
 	slices.SortFunc(c.whole, graph.Edge.Compare)
-	o := &graph.Outcome{Edges: c.whole}
+	o := &graph.Outcome{Edges: c.whole, Seen: c.seen}
 	now := c.now()
 	same := NewSameness(now)
 	for _, s := range c.changed { // in order since collect
@@ -36,28 +36,32 @@ func (c *commit) outcome() (*graph.Outcome, error) {
 	return o, nil
 }
 
-// keepNew keeps the edges of which no sighting was there before, between nodes of one observed id each.
-func (c *commit) keepNew() error {
+// keepSeen keeps what the new sightings make of the edges between nodes of one observed id each: new edges whole, and of
+// those that were there what is new. Where a sighting changed as well, the edge is compared anyway.
+func (c *commit) keepSeen() error {
 	if !c.settings.Outcome {
 		return nil
 	}
 	for all := range runs(c.out.Sightings, func(a, b SightingWrite) bool { return a.Ends == b.Ends }) {
-		if !all[0].NewEdge {
-			continue
-		}
-		from, err1 := c.nodeOf(c.subjects[all[0].From])
-		to, err2 := c.nodeOf(c.subjects[all[0].To])
+		at := all[0].Ends
+		from, err1 := c.nodeOf(c.subjects[at.From])
+		to, err2 := c.nodeOf(c.subjects[at.To])
 		if err := errors.Join(err1, err2); err != nil {
 			return err
 		}
-		if from == to || !from.isSingle() || !to.isSingle() {
+		old := slices.ContainsFunc(all, func(s SightingWrite) bool { return !s.New })
+		if old || from == to || !from.isSingle() || !to.isSingle() {
 			continue
 		}
 		seen := make([]graph.Sighting, len(all))
 		for i, s := range all {
 			seen[i] = s.Sighting
 		}
-		c.keepWhole(all[0].Ends, seen)
+		if all[0].NewEdge {
+			c.keepWhole(at, seen)
+		} else {
+			c.seen = append(c.seen, graph.Edge{Kind: at.Kind, From: at.From, To: at.To, Sightings: seen})
+		}
 	}
 	return nil
 }

@@ -172,7 +172,8 @@ func (r reader) restore(ctx context.Context) (w *work, failure, reason error) {
 		return nil, nil, reason
 	}
 	now := r.options.Clock()
-	w = &work{reader: r, picture: p, collected: s.head.Revision, at: at, asked: now, complete: s.head.Confirmed, dirty: map[graph.ID]struct{}{}, stale: newStale()}
+	w = newWork(r, p)
+	w.collected, w.at, w.asked, w.complete = s.head.Revision, at, now, s.head.Confirmed
 	if w.complete.After(now) {
 		w.complete = now
 	}

@@ -95,6 +95,22 @@ func (p *picture) find(k key) (near compact.Node, a compact.Arc, ok bool) {
 	return near, arcs[i], true
 }
 
+// edge is the edge of a key, with its sightings; ok is false where it is not there under these ids, or not all of these
+// are remembered.
+func (p *picture) edge(k graph.EdgeKey) (e graph.Edge, ok bool) {
+	from, ok1 := p.Find(k.From)
+	to, ok2 := p.Find(k.To)
+	if !ok1 || !ok2 || p.parted(k.From) || p.parted(k.To) {
+		return e, false
+	}
+	near, a, ok := p.find(key{from, to, k.Kind})
+	if ok {
+		e = p.Edge(near, a)
+		e.Sightings, ok = p.Sightings(near, a)
+	}
+	return e, ok
+}
+
 // followed is the edge from the node to the one that it may be.
 func (p *picture) followed(n compact.Node) (a compact.Arc, ok bool) {
 	if !p.Mark(n).Same() {

@@ -55,27 +55,57 @@ type work struct {
 	// unseen are the instants of the commits that were collected since the graph was last handed out.
 	unseen []time.Time
 	// dirty are the nodes to be read again with all their edges.
-	dirty map[graph.ID]struct{}
+	dirty set[graph.ID]
 	stale stale
 	// told is what commits left, in their order, that is not taken in yet.
 	told []*graph.Outcome
+	// early are the nodes, as they were asked for, and the edges that were read since changes were last collected to
+	// their end, early.all where everything was: later commits, which were not collected yet, may show in them.
+	early early
 	// plan says how edges are read, until nothing is dirty; see choose.
 	plan *plan
 }
 
 // stale is what is to be read again alone, where a change says which edges it was of.
 type stale struct {
-	nodes map[graph.ID]struct{}
-	edges map[graph.EdgeKey]struct{}
+	nodes set[graph.ID]
+	edges set[graph.EdgeKey]
 }
 
-func newStale() stale { return stale{map[graph.ID]struct{}{}, map[graph.EdgeKey]struct{}{}} }
+type set[K comparable] map[K]struct{}
+
+func (s set[K]) add(all ...K) {
+	for _, k := range all {
+		s[k] = struct{}{}
+	}
+}
+
+func (s set[K]) has(k K) bool {
+	_, there := s[k]
+	return there
+}
+
+type early struct {
+	stale
+	all bool
+}
+
+// is reports whether an edge may be as a later commit left it.
+func (e early) is(k graph.EdgeKey) bool {
+	return e.all || e.edges.has(k) || e.nodes.has(k.From) || e.nodes.has(k.To)
+}
+
+func newWork(r reader, p *picture) *work {
+	return &work{reader: r, picture: p, dirty: set[graph.ID]{}, stale: newStale(), early: early{stale: newStale()}}
+}
+
+func newStale() stale { return stale{set[graph.ID]{}, set[graph.EdgeKey]{}} }
 
 // pending is how many things are to be read again or taken in.
 func (w *work) pending() int {
 	n := len(w.dirty) + len(w.stale.nodes) + len(w.stale.edges)
 	for _, o := range w.told {
-		n += len(o.Entities) + len(o.Edges)
+		n += len(o.Entities) + len(o.Edges) + len(o.Seen)
 	}
 	return n
 }
@@ -84,29 +114,29 @@ func (w *work) pending() int {
 func (w *work) take(c graph.Change) {
 	switch {
 	case c.Edges == nil:
-		note(w.dirty, c.Entities)
+		w.dirty.add(c.Entities...)
 	case c.Outcome == nil:
-		note(w.stale.nodes, c.Entities)
-		note(w.stale.edges, c.Edges)
+		w.stale.nodes.add(c.Entities...)
+		w.stale.edges.add(c.Edges...)
 	default:
 		w.told = append(w.told, c.Outcome)
-		note(w.stale.edges, untold(c))
+		w.stale.edges.add(w.untold(c)...)
 	}
 }
 
-func note[K comparable](in map[K]struct{}, all []K) {
-	for _, k := range all {
-		in[k] = struct{}{}
-	}
-}
-
-// untold are the edges that a change leaves to be read; both its lists are in order.
-func untold(c graph.Change) (out []graph.EdgeKey) {
-	told := c.Outcome.Edges
+// untold are the edges that a change leaves to be read: also those that it saw again of which that may have been read
+// already. All its lists are in order.
+func (w *work) untold(c graph.Change) (out []graph.EdgeKey) {
+	whole, seen := c.Outcome.Edges, c.Outcome.Seen
 	for _, k := range c.Edges {
-		if len(told) > 0 && told[0].Key() == k {
-			told = told[1:]
-		} else {
+		switch {
+		case len(whole) > 0 && whole[0].Key() == k:
+			whole = whole[1:]
+		case len(seen) > 0 && seen[0].Key() == k && !w.early.is(k):
+			seen = seen[1:]
+		case len(seen) > 0 && seen[0].Key() == k:
+			seen, out = seen[1:], append(out, k)
+		default:
 			out = append(out, k)
 		}
 	}
@@ -118,7 +148,8 @@ func untold(c graph.Change) (out []graph.EdgeKey) {
 // outlive them. The scan sees at least the given revision.
 func (r reader) scan(ctx context.Context, atLeast graph.Revision) (*work, error) {
 	now := r.options.Clock()
-	w := &work{reader: r, picture: newPicture(r.options), asked: now, complete: now, dirty: map[graph.ID]struct{}{}, stale: newStale()}
+	w := newWork(r, newPicture(r.options))
+	w.asked, w.complete, w.early.all = now, now, true
 	var err error
 	w.collected, err = w.position(ctx, atLeast)
 	if err == nil && w.collected > 0 {
@@ -199,6 +230,7 @@ func (w *work) keepUp(ctx context.Context) error {
 		return nil
 	}
 	_, err := w.collect(ctx, 0)
+	w.early.all = true // what comes of the scan may be later still
 	return err
 }
 
@@ -236,7 +268,7 @@ func (w *work) collect(ctx context.Context, fold int) (moved bool, err error) {
 		watch.alive()
 	}
 	if met {
-		w.complete = asked
+		w.complete, w.early = asked, early{stale: newStale()}
 	}
 	return moved, nil
 }
@@ -283,6 +315,9 @@ func (w *work) takeIn() error {
 		for _, e := range w.told[0].Edges {
 			u.put(e)
 		}
+		for _, e := range w.told[0].Seen {
+			w.join(u, e)
+		}
 		if err := u.apply(); err != nil {
 			return err
 		}
@@ -291,11 +326,26 @@ func (w *work) takeIn() error {
 	return nil
 }
 
+// join takes in that an edge was seen again. It is as the commit before left it, or is read again anyway. Where not all
+// of its sightings are known, it is stale.
+func (w *work) join(u *update, seen graph.Edge) {
+	e, ok := w.picture.edge(seen.Key())
+	if !ok {
+		w.stale.edges.add(seen.Key())
+		return
+	}
+	for _, s := range seen.Sightings {
+		e = e.Join(s)
+	}
+	e.Sightings = append(e.Sightings, seen.Sightings...)
+	u.put(e)
+}
+
 // know takes in a node without its edges, which then must be as they are. Of one that gained or lost ids they are not: it
 // is dirty, unless there are none yet under any of its ids.
 func (w *work) know(u *update, e graph.Entity) {
 	if w.regrouped(e) && !w.picture.blank(e) {
-		w.dirty[e.ID] = struct{}{}
+		w.dirty.add(e.ID)
 	} else {
 		u.know(e, w.options.Grade(e))
 	}
@@ -311,7 +361,7 @@ func (w *work) freshenNodes(ctx context.Context) error {
 		u := w.picture.update()
 		for i, e := range found {
 			if e.ID != ids[i] {
-				w.dirty[ids[i]] = struct{}{}
+				w.dirty.add(ids[i])
 			} else {
 				w.know(u, e)
 			}
@@ -330,6 +380,7 @@ func (w *work) freshenNodes(ctx context.Context) error {
 func (w *work) freshenEdges(ctx context.Context) error {
 	for keys := range slices.Chunk(slices.SortedFunc(maps.Keys(w.stale.edges), graph.EdgeKey.Compare), graph.MaxPage) {
 		u, there := w.picture.update(), make(map[graph.EdgeKey]bool, len(keys))
+		w.early.edges.add(keys...)
 		err := w.edges(ctx, graph.EdgeQuery{Keys: keys}, func(e graph.Edge) error {
 			there[e.Key()] = true
 			u.put(e)
@@ -343,7 +394,7 @@ func (w *work) freshenEdges(ctx context.Context) error {
 		}
 		for _, k := range keys {
 			if delete(w.stale.edges, k); !there[k] {
-				w.dirty[k.From], w.dirty[k.To] = struct{}{}, struct{}{}
+				w.dirty.add(k.From, k.To)
 			}
 		}
 	}
@@ -423,6 +474,7 @@ func (w *work) portion(ids []graph.ID) int {
 // reread replaces the nodes and by the plan the edges at them. An id that now belongs to another node takes
 // its edges along, and that node is read too.
 func (w *work) reread(ctx context.Context, ids []graph.ID) error {
+	w.early.nodes.add(ids...)
 	found, err := w.named(ctx, ids)
 	if err != nil {
 		return err
