@@ -38,8 +38,6 @@ func (m model) at(id graph.ID) (out []graph.Edge) {
 	return out
 }
 
-func keyOf(e graph.Edge) graph.EdgeKey { return graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To} }
-
 var drawn = func() (out []graph.ID) {
 	for i := range 12 {
 		out = append(out, graph.NewID([]graph.Kind{graph.KindDevice, graph.KindIdentity, graph.KindFile}[i%3], fmt.Sprint(i)))
@@ -106,7 +104,7 @@ func TestAGraphIsWhatTheModelIsAndStaysSo(t *testing.T) {
 						ends[b.Node(e.From)], ends[b.Node(e.To)] = struct{}{}, struct{}{}
 					}
 				}
-				delete(m.edges, keyOf(e))
+				delete(m.edges, e.Key())
 			}
 			b.Remove(edges, ends)
 		}
@@ -116,7 +114,7 @@ func TestAGraphIsWhatTheModelIsAndStaysSo(t *testing.T) {
 			if !free(e.From) || !free(e.To) {
 				return
 			}
-			if _, there := m.edges[keyOf(e)]; !there {
+			if _, there := m.edges[e.Key()]; !there {
 				b.Insert(e, b.Node(e.From), b.Node(e.To))
 			} else {
 				for _, a := range b.Arcs(b.Node(e.To)) {
@@ -125,7 +123,7 @@ func TestAGraphIsWhatTheModelIsAndStaysSo(t *testing.T) {
 					}
 				}
 			}
-			m.edges[keyOf(e)] = e
+			m.edges[e.Key()] = e
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"put": put, "put more": put, "put still more": put, // else graphs have few edges
@@ -208,7 +206,7 @@ func expect(t *rapid.T, g *Graph, m model) {
 			}
 			got = append(got, e)
 			for _, at := range instants[:4] {
-				if seen := m.edges[keyOf(e)].Sightings; seen != nil {
+				if seen := m.edges[e.Key()].Sightings; seen != nil {
 					want, ok := graph.JoinDistinct(e.Kind, e.From, e.To, seen, at)
 					expectAt(t, g, n, a, InstantOf(at), want, ok)
 				}

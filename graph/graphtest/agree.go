@@ -49,7 +49,7 @@ func wholeOf(t TB, s graph.Store) whole {
 		}
 	}
 	for _, e := range edges(t, s, graph.EdgeQuery{Sightings: true}) {
-		w.edges[keyOf(e)] = e
+		w.edges[e.Key()] = e
 	}
 	for _, a := range must(s.Alerts(ctx, view, graph.AlertQuery{}))(t).Items {
 		w.alerts[a.ID] = a
@@ -60,8 +60,6 @@ func wholeOf(t TB, s graph.Store) whole {
 	}
 	return w
 }
-
-func keyOf(e graph.Edge) graph.EdgeKey { return graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To} }
 
 // about gives the nodes that an alert's evidence names.
 func (w whole) about(a graph.Alert) map[graph.ID]bool {

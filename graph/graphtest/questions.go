@@ -34,8 +34,7 @@ func drawnFrom(t *rapid.T, model graph.Store) drawn {
 		others[e.ID] = e.Members
 	}
 	for e, err := range model.Edges(ctx, view, graph.EdgeQuery{}) {
-		k := graph.EdgeKey{From: must(e, err)(t).From, Kind: e.Kind, To: e.To}
-		d.edges = append(d.edges, k)
+		d.edges = append(d.edges, must(e, err)(t).Key())
 		for _, id := range others[e.From] {
 			d.edges = append(d.edges, graph.EdgeKey{From: id, Kind: e.Kind, To: e.To})
 		}
@@ -181,7 +180,7 @@ func edgesOnce(ctx context.Context, r graph.Reader, v graph.View, q graph.EdgeQu
 		if err != nil {
 			return nil, err
 		}
-		k := graph.EdgeKey{From: e.From, Kind: e.Kind, To: e.To}
+		k := e.Key()
 		if q.Nodes != nil && seen[k] {
 			continue
 		}
