@@ -74,8 +74,16 @@ func (t *Topology) keep() {
 	} else if t.options.File != "" && t.work != nil && t.work.collected != t.saved && now.Sub(t.told) >= t.options.SaveEvery {
 		t.told = now
 		t.options.Metrics.unsaved()
-		t.options.Log("topology: the graph is not saved: the store is written to too fast for a graph of one revision")
+		t.options.Log("topology: the graph is not saved: %s", t.unsaved())
 	}
+}
+
+// unsaved says why what is held cannot be saved.
+func (t *Topology) unsaved() string {
+	if t.work.at.IsZero() { // as after an import
+		return "the store keeps no change of its last commit; it is saved after the next one"
+	}
+	return "the store is written to too fast for a graph of one revision"
 }
 
 func (t *Topology) save(s *saving) {

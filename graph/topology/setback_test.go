@@ -97,6 +97,26 @@ func TestWhereNothingCanBeSavedThatIsTold(t *testing.T) {
 	}
 }
 
+// An import carries no changes, so that nothing tells when its last commit was made, until there is another.
+func TestAGraphOfAnImportIsSavedAfterTheNextCommit(t *testing.T) {
+	from, to := openStore(t, 0).(graphtest.Moving), openStore(t, 0).(graphtest.Moving)
+	defer from.Close()
+	defer to.Close()
+	filled(t, from)
+	must(0, to.Import(t.Context(), graphtest.Tenant, each(records(t, from.Export(t.Context(), graphtest.Tenant)))))(t)
+	l := newLab(t, to)
+	f := l.start()
+	f.keep()
+	if len(l.said) != 1 || !strings.Contains(l.said[0], "after the next one") || f.toSave() != nil {
+		t.Errorf("it said %q", l.said)
+	}
+	apply(t, to, logon(t, 77, 7))
+	must(0, f.advance(t.Context()))(t)
+	l.saved(f)
+	l.said = nil
+	l.expect(l.start(), false, "")
+}
+
 // How large a graph becomes is not known while it is built: only a few are at a time.
 func TestFewGraphsAreBuiltAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
