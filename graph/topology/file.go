@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/clew-security/clew/graph"
@@ -45,6 +46,12 @@ var edgeKinds = func() string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }()
+
+// FileIn names a tenant's file in a directory of such files.
+func FileIn(dir string, tenant graph.TenantID) string {
+	name := sha256.Sum256([]byte(tenant)) // which may be anything
+	return filepath.Join(dir, hex.EncodeToString(name[:])+".graph")
+}
 
 // partial is where a file is written until it is whole.
 func partial(name string) string { return name + ".partial" }

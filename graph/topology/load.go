@@ -76,6 +76,19 @@ func (r reader) fits(h head) error {
 	return nil
 }
 
+// serves gives when the commit was made that a file is as of, failure for what may work another time, and a reason why
+// the file is of no use here.
+func (r reader) serves(ctx context.Context, h head) (at time.Time, failure, reason error) {
+	if reason := r.fits(h); reason != nil {
+		return at, nil, reason
+	}
+	at, failure = r.commitAt(ctx, r.view(0), h.Revision)
+	if failure == nil && !at.Equal(h.At) {
+		reason = fmt.Errorf("the store's commit %d is not the one of %s, or is kept no more", h.Revision, h.At)
+	}
+	return at, failure, reason
+}
+
 // read reads the rest.
 func (s *saved) read(l limits) (*picture, error) {
 	in := bufio.NewReaderSize(s.blocks, 1<<16)
@@ -157,15 +170,9 @@ func (r reader) restore(ctx context.Context) (w *work, failure, reason error) {
 		return nil, nil, reason
 	}
 	defer s.file.Close()
-	if reason := r.fits(s.head); reason != nil {
-		return nil, nil, reason
-	}
-	at, failure := r.commitAt(ctx, r.view(0), s.head.Revision)
-	if failure != nil {
-		return nil, failure, nil
-	}
-	if !at.Equal(s.head.At) {
-		return nil, nil, fmt.Errorf("the store's commit %d is not the one of %s, or is kept no more", s.head.Revision, s.head.At)
+	at, failure, reason := r.serves(ctx, s.head)
+	if failure != nil || reason != nil {
+		return nil, failure, reason
 	}
 	p, reason := s.read(r.options.limits)
 	if reason != nil {
