@@ -81,6 +81,9 @@ func (s *assembly) replicate(ctx context.Context, c config.Config, meter metric.
 	if _, err := all.Of(devTenant); err != nil {
 		return err
 	}
+	if dir := c.ReplicaDir(); dir != "" {
+		s.beside(func() { tidyCopies(ctx, all, dir, s.log) })
+	}
 	if c.Store.Kind != config.StoreNeo4j {
 		s.reach.ground = heldOf(all, s.record, s.reach.grade, s.record.Position)
 		return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/graph/topology"
 	"github.com/clew-security/clew/internal/config"
 )
 
@@ -101,4 +102,29 @@ func TestCopiesLieInTheStoresDirectory(t *testing.T) {
 	}
 	clew(t, dir, "check", "--data", "d").want(t, 0)
 	clew(t, dir, "backup", "b", "--data", "d").want(t, 0)
+}
+
+// A start removes what earlier ones left that is of no use to any, says so, and touches nothing else.
+func TestAStartRemovesCopiesThatAreOfNoUse(t *testing.T) {
+	dir := t.TempDir()
+	clew(t, dir, "demo", "--once", "--data", "d").want(t, 0)
+	replica := filepath.Join(dir, "d", "replica")
+	left, notes := topology.FileIn(replica, "gone")+".partial", filepath.Join(replica, "notes.partial")
+	if err := os.MkdirAll(replica, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{left, notes} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, dir, "serve", "--dev", "--data", "d", "--listen", "127.0.0.1:0")
+	there := func(name string) bool { _, err := os.Stat(name); return err == nil }
+	for deadline := time.Now().Add(time.Minute); there(left) && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.stop(t)
+	if there(left) || !there(notes) || !strings.Contains(s.log.String(), filepath.Base(left)) {
+		t.Errorf("it is there: %t, what is somebody's: %t; the log says\n%s", there(left), there(notes), s.log)
+	}
 }

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -43,8 +40,17 @@ func copiesIn(dir string, log *slog.Logger) func(graph.TenantID) string {
 		if err != nil {
 			return ""
 		}
-		name := sha256.Sum256([]byte(tenant)) // which may be anything
-		return filepath.Join(dir, hex.EncodeToString(name[:])+".graph")
+		return topology.FileIn(dir, tenant)
+	}
+}
+
+// tidyCopies removes the copies from which no start could begin, of tenants that are not asked about.
+func tidyCopies(ctx context.Context, all *topology.Tenants, dir string, log *slog.Logger) {
+	err := all.Tidy(ctx, dir, func(name string, why error) {
+		log.Info("removed a copy of a graph that is of no use", "file", name, "reason", why)
+	})
+	if err != nil && ctx.Err() == nil {
+		log.Warn("copies of graphs that are of no use may be left", "error", err)
 	}
 }
 
