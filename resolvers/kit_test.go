@@ -2,6 +2,7 @@ package resolvers_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -194,7 +195,11 @@ func (c *counting) Incidents(ctx context.Context, v graph.View, q graph.Incident
 // key is fixed, so that goldens hold.
 var key = []byte("0123456789abcdef0123456789abcdef")
 
-// handler serves the store to the tenant that the request names, by default the tests' own.
+// patience is how long an answer, and a turn, may take where a test is not about time: on a machine that is busy, or
+// under the race detector, the limits of a service are too short.
+const patience = 10 * time.Minute
+
+// handler serves the store to the tenant that the request names, by default the tests' own, with patience.
 func handler(store graph.Reader, change ...func(*resolvers.Config)) http.Handler {
 	cfg := resolvers.Config{
 		Store: store, CursorKeys: [][]byte{key}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -208,6 +213,7 @@ func handler(store graph.Reader, change ...func(*resolvers.Config)) http.Handler
 	for _, c := range change {
 		c(&cfg)
 	}
+	cfg.Limits.Time, cfg.Limits.Waiting = cmp.Or(cfg.Limits.Time, patience), cmp.Or(cfg.Limits.Waiting, patience)
 	return resolvers.Handler(cfg)
 }
 

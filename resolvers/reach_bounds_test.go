@@ -291,7 +291,7 @@ func TestAThousandThingsThatAllLeadToAllOthersAreBounded(t *testing.T) {
 	}{{"held", large, func(context.Context, graph.View) traverse.Ground { return held }}, {"stored", small, nil}} {
 		account := slices.IndexFunc(c.ids, func(id graph.ID) bool { return id.Kind() == graph.KindIdentity && c.grade(id) == 0 })
 		start, goal := c.ids[account].String(), c.ids[len(c.ids)-1].String()
-		h := handler(c, func(cfg *resolvers.Config) { cfg.Ground, cfg.Limits.Time = c.ground, time.Minute })
+		h := handler(c, func(cfg *resolvers.Config) { cfg.Ground = c.ground })
 		for name, q := range allReach(`from: ["`+start+`"]`, "maxHops: 6", start, goal) {
 			if c.where == "stored" && slices.Contains([]string{"attackPaths", "containment"}, name) {
 				continue // they read as a blast radius does
@@ -320,7 +320,7 @@ func TestAMillisecondGivesNoAnswerThatPassesForWhole(t *testing.T) {
 		return handler(p.store, func(c *resolvers.Config) { c.Limits.Time = d })
 	}
 	for name, q := range p.allReach(`incident: "1"`, "maxHops: 6") {
-		whole := ask(t, limited(time.Minute), q)
+		whole := ask(t, limited(patience), q)
 		for _, d := range []time.Duration{time.Nanosecond, time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond} {
 			a := send(t, limited(d), post(q))
 			ended := a.code() == "DEADLINE_EXCEEDED" && len(a.Errors) == 1
