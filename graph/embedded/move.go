@@ -184,6 +184,7 @@ func (s *Store) importing(ctx context.Context, id graph.TenantID, work func(*ten
 	}
 	defer t.giveTurn()
 	t.memory.Forget()
+	t.recent.forget()
 	defer t.announce()
 	return work(t)
 }

@@ -38,6 +38,13 @@ func (r *recent) put(c *graph.Change) {
 	}
 }
 
+// forget has nothing remembered: the tenant's revisions may come again.
+func (r *recent) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.edges, r.outcomes = newest[[]graph.EdgeKey]{}, newest[*graph.Outcome]{}
+}
+
 // tell adds to a change what is remembered of it.
 func (r *recent) tell(c *graph.Change) {
 	r.mu.Lock()

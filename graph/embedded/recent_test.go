@@ -35,7 +35,9 @@ func TestTheNewestChangesAreRemembered(t *testing.T) {
 	if len(r.edges.kept) != int(edges) || len(r.outcomes.kept) != int(outcomes) || r.edges.count != int(edges)*(each+1) {
 		t.Errorf("%d and %d changes are kept, of %d edges", len(r.edges.kept), len(r.outcomes.kept), r.edges.count)
 	}
-	r = recent{}
+	if r.forget(); of(500).Edges != nil || of(500).Outcome != nil {
+		t.Error("what was to be forgotten is remembered")
+	}
 	r.put(&graph.Change{Revision: 1, Edges: []graph.EdgeKey{}})
 	if of(1).Edges == nil || of(2).Edges != nil {
 		t.Error("a change of no edges is not told from one that is not known")
