@@ -25,6 +25,9 @@ func (c *commit) membersOf(node graph.ID) ([]graph.ID, error) {
 	if s, known := c.subjects[node]; known {
 		joined = s.joined
 	}
+	if len(old)+len(joined) == 0 {
+		return nil, nil
+	}
 	out := make([]graph.ID, 0, len(old)+len(joined))
 	for _, id := range old {
 		if s, known := c.subjects[id]; !known || !s.moved() {
@@ -51,6 +54,9 @@ func (n nowNodes) Entity(id graph.ID) (e graph.Entity, ok bool, err error) {
 	e.ID, e.Facts = id, *s.facts()
 	if e.Members, err = c.membersOf(id); err != nil {
 		return e, true, err
+	}
+	if len(e.Members) == 0 {
+		return e, true, nil
 	}
 	members, err := c.subjectsOf(e.Members)
 	for _, m := range members {

@@ -14,7 +14,7 @@ func (c *commit) outcome() (*graph.Outcome, error) {
 		return nil, nil
 	}
 	slices.SortFunc(c.whole, graph.Edge.Compare)
-	o := &graph.Outcome{Edges: c.whole, Seen: c.seen}
+	o := &graph.Outcome{Edges: c.whole, Seen: c.seen, Entities: make([]graph.Entity, 0, len(c.changed))}
 	now := c.now()
 	same := NewSameness(now)
 	for _, s := range c.changed { // in order since collect
@@ -42,6 +42,8 @@ func (c *commit) keepSeen() error {
 	if !c.settings.Outcome {
 		return nil
 	}
+	c.whole = make([]graph.Edge, 0, len(c.out.Sightings))
+	room := make([]graph.Sighting, 0, len(c.out.Sightings)) // one for all
 	for all := range runs(c.out.Sightings, func(a, b SightingWrite) bool { return a.Ends == b.Ends }) {
 		at := all[0].Ends
 		from, err1 := c.nodeOf(c.subjects[at.From])
@@ -53,10 +55,10 @@ func (c *commit) keepSeen() error {
 		if old || from == to || !from.isSingle() || !to.isSingle() {
 			continue
 		}
-		seen := make([]graph.Sighting, len(all))
-		for i, s := range all {
-			seen[i] = s.Sighting
+		for _, s := range all {
+			room = append(room, s.Sighting)
 		}
+		seen := slices.Clip(room[len(room)-len(all):])
 		if all[0].NewEdge {
 			c.keepWhole(at, seen)
 		} else {
