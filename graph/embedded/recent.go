@@ -3,15 +3,15 @@ package embedded
 import (
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/clew-security/clew/graph"
 )
 
-// recentEdges and recentOutcomes bound what is remembered of a tenant's newest changes: edges by their keys, and entities
-// and edges whole.
+// What is remembered of a tenant's newest changes: so many keys of edges, and so many bytes of what they left.
 const (
-	recentEdges    = 100_000
-	recentOutcomes = 10_000
+	recentEdges   = 100_000
+	recentOutcome = 8 << 20
 )
 
 // recent remembers of the newest changes which edges they were of, and what they left. What is stored of a change tells
@@ -34,7 +34,7 @@ func (r *recent) put(c *graph.Change) {
 	defer r.mu.Unlock()
 	r.edges.put(c.Revision, c.Edges, len(c.Edges), recentEdges)
 	if o := c.Outcome; o != nil {
-		r.outcomes.put(c.Revision, o, len(o.Entities)+len(o.Edges)+len(o.Seen), recentOutcomes)
+		r.outcomes.put(c.Revision, o, outcomeBytes(o), recentOutcome)
 	}
 }
 
@@ -50,6 +50,26 @@ func (r *recent) tell(c *graph.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.Edges, c.Outcome = r.edges.of[c.Revision], r.outcomes.of[c.Revision]
+}
+
+// outcomeBytes estimates what an outcome takes.
+func outcomeBytes(o *graph.Outcome) (n int) {
+	const list = int(unsafe.Sizeof([]byte{}))
+	for _, e := range o.Entities {
+		n += int(unsafe.Sizeof(e)) + len(e.Members)*len(graph.ID{}) + len(e.Sources)*list
+		for _, k := range e.Keys {
+			n += int(unsafe.Sizeof(k)) + len(k.Value)
+		}
+		for name, p := range e.Properties {
+			n += len(name) + int(unsafe.Sizeof(p)) + len(p.Value) + list
+		}
+	}
+	for _, all := range [][]graph.Edge{o.Edges, o.Seen} {
+		for _, e := range all {
+			n += int(unsafe.Sizeof(e)) + len(e.Sources)*list + len(e.Alerts)*len(graph.ID{}) + len(e.Sightings)*int(unsafe.Sizeof(graph.Sighting{}))
+		}
+	}
+	return n
 }
 
 // newest keeps things of the newest revisions.

@@ -59,8 +59,9 @@ type work struct {
 	stale stale
 	// told is what commits left, in their order, that is not taken in yet.
 	told []*graph.Outcome
-	// early are the nodes, as they were asked for, and the edges that were read since changes were last collected to
-	// their end, early.all where everything was: later commits, which were not collected yet, may show in them.
+	// early are the nodes, as they were asked for and as they are, and the edges that were read since changes were last
+	// collected to their end, early.all where everything was: later commits, which were not collected yet, may show in
+	// them.
 	early early
 	// plan says how edges are read, until nothing is dirty; see choose.
 	plan *plan
@@ -115,7 +116,7 @@ func (w *work) take(c graph.Change) {
 	switch {
 	case c.Edges == nil:
 		w.dirty.add(c.Entities...)
-	case c.Outcome == nil:
+	case c.Outcome == nil || w.early.all: // of many commits, what is to be read is less
 		w.stale.nodes.add(c.Entities...)
 		w.stale.edges.add(c.Edges...)
 	default:
@@ -489,6 +490,7 @@ func (w *work) reread(ctx context.Context, ids []graph.ID) error {
 			continue
 		}
 		seen[e.ID] = true
+		w.early.nodes.add(e.ID) // which may be another's by a later commit
 		if w.regrouped(e) {
 			whole = append(whole, e.ID)
 			u.replace(e.ID)

@@ -512,6 +512,32 @@ func TestWhatWasReadEarlyIsNotCountedTwice(t *testing.T) {
 			compare(t, truthOf(t, s), f.shown)
 		})
 	}
+	t.Run("a node that another was joined to", func(t *testing.T) {
+		s := openStore(t, 0)
+		defer s.Close()
+		known, dirty := device(t, 1), entity(t, graph.KindDevice, graph.KeyAzureADDeviceID, "00000000-0000-0000-0000-000000000001")
+		ended := logon(t, 2, 2)
+		ended.Entities[0], ended.Edges[0].To = dirty, dirty.ID()
+		apply(t, s, logons(t, []int{1}, 1, 0))
+		apply(t, s, ended)
+		source := &hooked{Source: s}
+		f := byHand(t, source, Options{History: true})
+		apply(t, s, graph.Batch{Expire: &graph.Expiry{Edges: []graph.EdgeKey{{From: user(t, 2).ID(), Kind: graph.EdgeLoggedOn, To: dirty.ID()}}, EdgesBefore: graphtest.Epoch.Add(1e15)}})
+		source.before = func(_ context.Context, call string) error {
+			if call == "entities" { // that have to be read for the expiry
+				source.before = nil
+				apply(t, s, logons(t, []int{1}, 1, 8))
+				known.Keys = append(known.Keys, dirty.Keys...)
+				apply(t, s, graph.Batch{Entities: []graph.EntityObservation{known}})
+			}
+			return nil
+		}
+		must(0, f.advance(t.Context()))(t)
+		if source.before != nil {
+			t.Fatal("nothing was read")
+		}
+		compare(t, truthOf(t, s), f.shown)
+	})
 	t.Run("all, by a scan", func(t *testing.T) {
 		s := openStore(t, 0)
 		defer s.Close()
@@ -530,6 +556,29 @@ func TestWhatWasReadEarlyIsNotCountedTwice(t *testing.T) {
 		must(0, f.advance(t.Context()))(t)
 		compare(t, truthOf(t, s), f.shown)
 	})
+}
+
+// What is collected during a scan waits until it ends: of commits that change the same again and again, once.
+func TestChangesDuringAScanWaitOnce(t *testing.T) {
+	s := openStore(t, 0)
+	defer s.Close()
+	apply(t, s, logons(t, numbers(100), 1, 0))
+	source, commits := &hooked{Source: s}, 0
+	source.tear = func() bool {
+		commits++
+		apply(t, s, logons(t, numbers(5), 1, commits))
+		return false
+	}
+	some := usualLimits
+	some.batch = 1
+	f := newTopology(source, graphtest.Tenant, Options{Grade: facts, Poll: 1, limits: some})
+	f.work = must(f.scan(t.Context(), 0))(t)
+	if n := f.work.pending(); commits < 100 || n > 5+6 { // edges and nodes
+		t.Errorf("after %d commits %d things are to be read", commits, n)
+	}
+	must(0, f.advance(t.Context()))(t)
+	must(0, f.advance(t.Context()))(t)
+	compare(t, truthOf(t, s), f.shown)
 }
 
 // A node that was joined to another after what is being taken in is shown with its edges until that is taken in too.
