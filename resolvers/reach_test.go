@@ -20,7 +20,7 @@ import (
 
 // What is asked of every route, target and completeness, and what package traverse says of it.
 const (
-	stepFields    = `{edgeKind backwards inferred assumedGap from {id} to {id} alerts {id}}`
+	stepFields    = `{edgeKind backwards inferred assumedGap from {id} to {id} firstSeen lastSeen sources alerts {id}}`
 	routeFields   = `{hops inferred steps ` + stepFields + `}`
 	targetFields  = `{entity {id} hop weight criticality inferred witness ` + stepFields + ` earliest ` + routeFields + `}`
 	measureFields = `{complete reason visitedNodes visitedEdges}`
@@ -41,9 +41,18 @@ func wantSteps(steps []traverse.Step) []any {
 		out = append(out, object{
 			"edgeKind": s.Kind.String(), "backwards": s.Backward, "inferred": s.Inferred, "assumedGap": s.Gap,
 			"from": withID(s.From), "to": withID(s.To), "alerts": alerts,
+			"firstSeen": written(s.FirstSeen), "lastSeen": written(s.LastSeen), "sources": append([]string{}, s.Sources...),
 		})
 	}
 	return out
+}
+
+// written is an instant as GraphQL writes it, null for none.
+func written(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.999999Z")
 }
 
 func wantRoute(r traverse.Route) object {
@@ -370,12 +379,12 @@ func TestQuestionsOfReachThatMeanNothingAreRefused(t *testing.T) {
 	}
 }
 
-// An incident whose evidence leads nowhere has the empty answer.
+// An incident of which nothing can be held has the empty answer, which says so.
 func TestAnIncidentWithoutAssetsReachesNothing(t *testing.T) {
 	p := newPhishing(t)
 	for _, q := range asked(p, `incident: "3"`) {
 		a := ask(t, handler(p.store), q)
-		for _, word := range []string{`"id":`, `"complete":false`, `"exact":false`, `"score":1`, `"cutOff":1`, `"hops":`, `"lost":`} {
+		for _, word := range []string{`"id":`, `"complete":true`, `"exact":true`, `"score":1`, `"cutOff":1`, `"hops":`, `"lost":`} {
 			if strings.Contains(string(a.body), word) {
 				t.Errorf("%s: %s", q, clipped(a.body))
 			}

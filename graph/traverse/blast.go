@@ -198,6 +198,8 @@ const (
 	LimitDeadline Limit = "deadline"
 	// LimitSources: not all that the question starts from was read.
 	LimitSources Limit = "sources"
+	// LimitNoSources: there was nothing to start from; see ErrNoAssets.
+	LimitNoSources Limit = "noSources"
 )
 
 // limitMet ends a search that met a limit, as an error would.

@@ -33,8 +33,10 @@ type Step struct {
 	Inferred bool
 	// Gap is set where the edge had to be used between two sightings, when nothing says it was there.
 	Gap bool
-	// Alerts that prove the edge.
-	Alerts []graph.ID
+	// FirstSeen and LastSeen are the edge's, Sources who said so, and Alerts those that prove it.
+	FirstSeen, LastSeen time.Time
+	Sources             []string
+	Alerts              []graph.ID
 }
 
 // point is a node as held at a hop: a label, found by its node.
@@ -79,7 +81,7 @@ func (r *routes) step(w *way, at compact.Instant) Step {
 		Kind: e.Kind, From: e.From, To: e.To, Backward: w.arc.Backward(), At: at.Time(),
 		Inferred: e.Inferred || same,
 		Gap:      !same && r.timed() && e.Count > 1 && since.After(e.FirstSeen) && since.Before(e.LastSeen),
-		Alerts:   e.Alerts,
+		FirstSeen: e.FirstSeen, LastSeen: e.LastSeen, Sources: e.Sources, Alerts: e.Alerts,
 	}
 }
 

@@ -624,6 +624,8 @@ enum BlastRadiusLimit {
   deadline
   "The incident has more alerts than a question starts from."
   sources
+  "The incident names nothing that an attacker could hold: there was nothing to start from."
+  noSources
 }
 
 """
@@ -7253,6 +7255,12 @@ type WitnessStep {
   inferred: Boolean!
   "Whether it had to be used between two sightings, when nothing says it was there."
   assumedGap: Boolean!
+  "When the relation was first seen, as of the instant asked for; null where nobody says."
+  firstSeen: DateTime
+  "When the relation was last seen."
+  lastSeen: DateTime
+  "Who spoke of the relation, in order."
+  sources: [String!]!
   "Alerts that prove it, at most 20."
   alerts: [Alert!]!
 }
@@ -7271,7 +7279,7 @@ type Completeness {
   complete: Boolean!
   "What cut it short, null where it is complete."
   reason: BlastRadiusLimit
-  "How many entities were reached."
+  "How many entities were reached; where several searches were made, of all of these together."
   visitedNodes: Int!
   "How many relations were read."
   visitedEdges: Int!
@@ -8566,6 +8574,12 @@ func (ec *executionContext) childFields_WitnessStep(ctx context.Context, field g
 		return ec.fieldContext_WitnessStep_inferred(ctx, field)
 	case "assumedGap":
 		return ec.fieldContext_WitnessStep_assumedGap(ctx, field)
+	case "firstSeen":
+		return ec.fieldContext_WitnessStep_firstSeen(ctx, field)
+	case "lastSeen":
+		return ec.fieldContext_WitnessStep_lastSeen(ctx, field)
+	case "sources":
+		return ec.fieldContext_WitnessStep_sources(ctx, field)
 	case "alerts":
 		return ec.fieldContext_WitnessStep_alerts(ctx, field)
 	}
@@ -60054,6 +60068,75 @@ func (ec *executionContext) fieldContext_WitnessStep_assumedGap(_ context.Contex
 	return graphql.NewScalarFieldContext("WitnessStep", field, true, false, "Boolean")
 }
 
+func (ec *executionContext) _WitnessStep_firstSeen(ctx context.Context, field graphql.CollectedField, obj *model.WitnessStep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WitnessStep_firstSeen(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstSeen(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Instant) graphql.Marshaler {
+			return ec.marshalODateTime2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐInstant(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WitnessStep_firstSeen(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WitnessStep", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _WitnessStep_lastSeen(ctx context.Context, field graphql.CollectedField, obj *model.WitnessStep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WitnessStep_lastSeen(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastSeen(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Instant) graphql.Marshaler {
+			return ec.marshalODateTime2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐInstant(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WitnessStep_lastSeen(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WitnessStep", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _WitnessStep_sources(ctx context.Context, field graphql.CollectedField, obj *model.WitnessStep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WitnessStep_sources(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sources, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WitnessStep_sources(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WitnessStep", field, false, false, "String")
+}
+
 func (ec *executionContext) _WitnessStep_alerts(ctx context.Context, field graphql.CollectedField, obj *model.WitnessStep) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -72856,6 +72939,21 @@ func (ec *executionContext) _WitnessStep(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "firstSeen":
+			out.Values[i] = ec._WitnessStep_firstSeen(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastSeen":
+			out.Values[i] = ec._WitnessStep_lastSeen(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sources":
+			out.Values[i] = ec._WitnessStep_sources(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "alerts":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -74588,6 +74686,35 @@ func (ec *executionContext) marshalNString2ᚕgithubᚗcomᚋclewᚑsecurityᚋc
 	ret := make(graphql.Array, len(v))
 	for i := range v {
 		ret[i] = ec.marshalNString2githubᚗcomᚋclewᚑsecurityᚋclewᚋresolversᚋinternalᚋmodelᚐWord(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNString2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNString2string(ctx, sel, v[i])
 	}
 
 	for _, e := range ret {

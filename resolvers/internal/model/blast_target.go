@@ -146,6 +146,12 @@ func (s *WitnessStep) At() Instant { return Instant{s.Step.At} }
 // Backwards reports whether it was walked against the relation's direction.
 func (s *WitnessStep) Backwards() bool { return s.Backward }
 
+// FirstSeen is when the relation was.
+func (s *WitnessStep) FirstSeen() Instant { return Instant{s.Step.FirstSeen} }
+
+// LastSeen is when the relation was.
+func (s *WitnessStep) LastSeen() Instant { return Instant{s.Step.LastSeen} }
+
 // AssumedGap reports whether it had to be used between two sightings.
 func (s *WitnessStep) AssumedGap() bool { return s.Gap }
 

@@ -21,6 +21,9 @@ func (s *Session) GraphDiff(ctx context.Context, start Start, then time.Time, no
 	if r != nil && r.AsOf != nil {
 		return nil, fmt.Errorf("%w: the asOf of reach must not be given: earlier and later say it", graph.ErrInvalid)
 	}
+	if now == nil && then.After(time.Now()) {
+		return nil, fmt.Errorf("%w: earlier lies in the future, and later is now", graph.ErrInvalid)
+	}
 	a, err := s.inquire(ctx, start, r)
 	if err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func (s *Session) ContainmentPlan(ctx context.Context, start Start, p PlanArgume
 
 func (a *inquiry) plan(ctx context.Context, q traverse.PlanQuestion) (traverse.Plan, error) {
 	if a.nowhere() {
-		return traverse.Plan{Exact: true, Completeness: nothing().Completeness}, a.known(ctx, q.Spared...)
+		return traverse.Plan{Completeness: nothing().Completeness}, a.known(ctx, q.Spared...)
 	}
 	ctx, cancel := traverse.Reserve(ctx, 10)
 	defer cancel()

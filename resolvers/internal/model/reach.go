@@ -30,6 +30,9 @@ func (r *ReachInput) question() (traverse.Question, error) {
 		Start: instantOf(r.At), AsOf: instantOf(r.AsOf), TargetKinds: distinct(r.TargetKinds), EdgeKinds: distinct(r.EdgeKinds),
 		ThroughHubs: isSet(r.ThroughHubs), Timeless: isSet(r.Timeless), EveryEdge: isSet(r.EveryEdge),
 	}
+	if r.TargetKinds != nil && q.TargetKinds == nil || r.EdgeKinds != nil && q.EdgeKinds == nil {
+		return q, fmt.Errorf("%w: targetKinds or edgeKinds is empty: leave it out for those by default", graph.ErrInvalid)
+	}
 	if r.MaxHops == nil {
 		return q, nil
 	}
@@ -107,9 +110,9 @@ func (s *Session) inquire(ctx context.Context, start Start, r *ReachInput) (*inq
 // nowhere reports whether there is nothing to start from: then nothing is reached.
 func (a *inquiry) nowhere() bool { return len(a.q.Sources) == 0 }
 
-// nothing is the answer where nothing is reached.
+// nothing is the answer where there is nothing to start from.
 func nothing() *traverse.Answer {
-	return &traverse.Answer{Completeness: traverse.Completeness{Complete: true}}
+	return &traverse.Answer{Completeness: traverse.Completeness{Reason: traverse.LimitNoSources}}
 }
 
 // list names a list of an answer.
