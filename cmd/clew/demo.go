@@ -16,6 +16,7 @@ import (
 	"github.com/clew-security/clew/correlate"
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/embedded"
+	"github.com/clew-security/clew/graph/topology"
 	"github.com/clew-security/clew/ingest"
 	"github.com/clew-security/clew/internal/scenario"
 )
@@ -75,8 +76,15 @@ func demo(ctx context.Context, s streams, o demoOptions) error {
 	}
 	printAddresses(s.out, listener.Addr())
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	return errors.Join(serveHTTP(ctx, listener, newHandler(store, reach{}, store.Ready, log), log), store.Close())
+	all := topology.NewTenants(ctx, store, demoGraphBytes, func(graph.TenantID) topology.Options {
+		return topology.Options{Grade: gradeBy(graph.Criticalities{}), History: true, Log: logf(log)}
+	})
+	r := reach{ground: heldOf(all, store, graph.Criticalities{}, store.Position)}
+	return errors.Join(serveHTTP(ctx, listener, newHandler(store, r, store.Ready, log), log), all.Close(), store.Close())
 }
+
+// demoGraphBytes is far more than the bundled scenario's graph takes in memory.
+const demoGraphBytes = 64 << 20
 
 func showDemo(ctx context.Context, s streams, o demoOptions, store graph.Store) error {
 	start := time.Now()
