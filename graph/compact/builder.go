@@ -25,7 +25,7 @@ type Builder struct {
 	marks     draft[Mark]
 	places    draft[place]
 	records   draft[record]
-	rares     rares
+	rest      restDraft
 	arena     arena
 	histories histories
 	nodes     int
@@ -41,7 +41,7 @@ type Builder struct {
 
 // NewBuilder begins with the empty graph.
 func NewBuilder() *Builder {
-	return &Builder{ids: new(ids), edition: 1, rares: newRares(), maxNodes: MaxNodes, maxEdges: MaxEdges}
+	return &Builder{ids: new(ids), edition: 1, rest: restDraft{shared: newShares()}, maxNodes: MaxNodes, maxEdges: MaxEdges}
 }
 
 // Limit has the Builder take no more ids and edges than that, at most MaxNodes and MaxEdges.
@@ -61,7 +61,7 @@ func (b *Builder) full(format string, args ...any) {
 func (b *Builder) Graph() *Graph {
 	b.sweep(sweepNodes)
 	g := &Graph{
-		ids: b.ids, names: b.ids.names.show(), marks: b.marks.show(), places: b.places.show(), records: b.records.show(), rares: b.rares.show(),
+		ids: b.ids, names: b.ids.names.show(), marks: b.marks.show(), places: b.places.show(), records: b.records.show(), rest: b.rest.show(),
 		chunks: b.arena.show(), nodes: b.nodes, edges: b.edges, same: b.same, ordered: b.ordered, memory: b.memory(),
 		histories: b.histories.show(), remembers: b.histories.kept,
 	}
@@ -169,7 +169,7 @@ func (b *Builder) Arcs(n Node) []Arc { return lie(b.arena.chunks, b.places.at(ui
 
 // Edge is the edge of an arc at a node so far, whole. What its slices hold must not be changed.
 func (b *Builder) Edge(near Node, a Arc) graph.Edge {
-	return whole(&b.ids.names.table, &b.records.table, &b.rares.table, near, a)
+	return whole(&b.ids.names.table, &b.records.table, b.rest.rest(), near, a)
 }
 
 // Insert puts in an edge that is not there.
@@ -192,11 +192,11 @@ func (b *Builder) Insert(e graph.Edge, from, to Node) {
 // record notes what an edge has; Err tells where that cannot be.
 func (b *Builder) record(e *graph.Edge) record {
 	first, last := InstantOf(e.FirstSeen), InstantOf(e.LastSeen)
-	rare, ok := b.rares.take(b.edition, e, first, last)
+	number, ok := b.rest.take(b.edition, e, first, last)
 	if !ok {
-		b.full("more than %d kinds of what edges share", maxRares+1)
+		b.full("more than %d kinds of what edges share, or as many ended", maxRest+1)
 	}
-	return recordOf(first, last, rare)
+	return recordOf(first, last, number)
 }
 
 // slot gives a record the number of an edge.
@@ -235,7 +235,7 @@ func (b *Builder) Set(edge uint32, e graph.Edge) {
 		return
 	}
 	r := b.record(&e)
-	b.rares.give(b.edition, b.records.at(edge).rare())
+	b.rest.give(b.edition, b.records.at(edge).rest())
 	*b.records.change(b.edition, edge) = r
 	b.remember(edge, &e)
 }
@@ -257,7 +257,7 @@ func (b *Builder) Remove(edges map[uint32]struct{}, ends map[Node]struct{}) {
 		}
 	}
 	for e := range edges {
-		b.rares.give(b.edition, b.records.at(e).rare())
+		b.rest.give(b.edition, b.records.at(e).rest())
 		b.histories.set(b.edition, e, nil)
 		b.free = append(b.free, e)
 	}

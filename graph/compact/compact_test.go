@@ -233,7 +233,8 @@ func TestALimitIsAnErrorAndHarmsNothing(t *testing.T) {
 	for name, limit := range map[string]func(b *Builder){
 		"ids":   func(b *Builder) { b.Limit(6, math.MaxInt) },
 		"edges": func(b *Builder) { b.Limit(math.MaxInt, 4) },
-		"rest":  func(b *Builder) { b.rares.n = maxRares + 1 },
+		"rest":  func(b *Builder) { b.rest.shared.n = maxRest + 1 },
+		"ends":  func(b *Builder) { b.rest.extras.n = maxRest + 1 },
 		"arcs": func(b *Builder) {
 			b.arena.used, b.arena.chunks = uint32(len(b.arena.chunks[0])), append(b.arena.chunks, make([][]Arc, maxChunks-1)...)
 		},
@@ -248,7 +249,7 @@ func TestALimitIsAnErrorAndHarmsNothing(t *testing.T) {
 				t.Fatalf("at the limit: %v", b.Err())
 			}
 			for i := range 4 {
-				b.Insert(graph.Edge{Kind: graph.EdgeSpawned, Count: 7 + i}, b.Node(number(i)), b.Node(number(i+5)))
+				b.Insert(graph.Edge{Kind: graph.EdgeSpawned, Count: 7 + i, EndedAt: epoch}, b.Node(number(i)), b.Node(number(i+5)))
 			}
 			if !errors.Is(b.Err(), ErrFull) {
 				t.Fatalf("beyond it: %v", b.Err())
@@ -311,8 +312,34 @@ func TestEdgesShareWhatIsTheSameAndNothingElse(t *testing.T) {
 			t.Errorf("edge %d is\n%+v, want\n%+v", i, got, want)
 		}
 	}
-	if n, want := g.rares.n, len(all)-4; n != want { // the first has that of the second, those seen at other usual times, or never
-		t.Errorf("%d kinds of rest, want %d", n, want)
+	if shared, extras := g.rest.shared.n, g.rest.extras.n; shared != 9 || extras != 6 { // of the usual edges, and those of other counts, sources, alerts; of those that ended, or were seen at odd times
+		t.Errorf("%d kinds of what edges share, and %d extras", shared, extras)
+	}
+}
+
+// An end that an edge has no more gives its number to the next, of which graphs from before see nothing.
+func TestEndsTakeTheRoomOfThoseThatAreGone(t *testing.T) {
+	b := NewBuilder()
+	end := func(i int) time.Time { return epoch.Add(time.Duration(i) * time.Second) }
+	e := graph.Edge{Kind: graph.EdgeRan, FirstSeen: epoch, LastSeen: epoch, Count: 1}
+	tie(b, 0, 1)
+	var shown []*Graph
+	for i := range 100 {
+		if e.EndedAt = end(i); i%10 == 0 {
+			cut(b, 0, b.Arcs(0)...)
+			b.Insert(e, 0, 1)
+		} else {
+			b.Set(b.Arcs(0)[0].Edge(), e)
+		}
+		shown = append(shown, b.Graph())
+	}
+	for i, g := range shown {
+		if got := g.Edge(0, g.Arcs(0)[0]).EndedAt; !got.Equal(end(i)) {
+			t.Errorf("graph %d has an end at %v", i, got)
+		}
+	}
+	if n := b.rest.extras.n; n > 2 {
+		t.Errorf("%d ends had room", n)
 	}
 }
 

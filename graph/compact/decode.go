@@ -34,8 +34,8 @@ func Decode(r io.Reader, nodes, edges int) (*Builder, error) {
 		tag  byte
 		read func(items uint64) error
 	}{
-		{tagIDs, d.ids}, {tagNodes, d.nodes}, {tagSources, d.sources}, {tagRares, d.rares},
-		{tagRecords, d.records}, {tagArcs, d.arcs}, {tagHistories, d.histories}, {tagEnd, d.end},
+		{tagIDs, d.ids}, {tagNodes, d.nodes}, {tagSources, d.sources}, {tagShared, d.shared},
+		{tagExtras, d.extras}, {tagRecords, d.records}, {tagArcs, d.arcs}, {tagHistories, d.histories}, {tagEnd, d.end},
 	} {
 		items, err := d.section(s.tag)
 		if err == nil {
@@ -59,6 +59,7 @@ type decoder struct {
 	// out and in are the sums over all nodes.
 	out, in uint64
 	names   []string // of sources
+	own     bitset   // the numbers of extras that an edge has
 	free    bitset   // the numbers that no edge has
 	used    bitset   // those, and the numbers of edges that were read
 	err     error    // the first of what reads single values
@@ -187,7 +188,7 @@ func (d *decoder) aliases() error {
 func (d *decoder) sources(items uint64) error {
 	for ; items > 0 && d.err == nil; items-- {
 		text := d.text(d.uvarint())
-		name, known := d.b.rares.name(text)
+		name, known := d.b.rest.shared.name(text)
 		if known {
 			d.fail(damaged("source %q comes twice", name))
 		}
@@ -196,30 +197,24 @@ func (d *decoder) sources(items uint64) error {
 	return d.err
 }
 
-func (d *decoder) rares(items uint64) error {
-	if items > maxRares+1 {
+func (d *decoder) shared(items uint64) error {
+	if items > maxRest+1 {
 		return damaged("%d kinds of what edges share", items)
 	}
-	r := &d.b.rares
+	s := &d.b.rest.shared
 	for ; items > 0 && d.err == nil; items-- {
-		r.add(d.b.edition, d.rare())
-		r.uses = append(r.uses, 0)
+		s.add(d.b.edition, d.share())
+		s.uses = append(s.uses, 0)
 	}
 	return d.err
 }
 
-func (d *decoder) rare() rare {
-	flags := d.byte()
-	if flags >= rareInferred<<1 {
-		d.fail(damaged("what edges share is marked %x", flags))
+func (d *decoder) share() shared {
+	inferred := d.byte()
+	if inferred > 1 {
+		d.fail(damaged("what edges share is marked %x", inferred))
 	}
-	x := rare{first: None, last: None, ended: None, inferred: flags&rareInferred != 0}
-	if flags&rareTimes != 0 {
-		x.first, x.last = Instant(d.varint()), Instant(d.varint())
-	}
-	if flags&rareEnd != 0 {
-		x.ended = Instant(d.varint())
-	}
+	x := shared{inferred: inferred == 1}
 	if x.count = int(d.varint()); x.count<<1>>1 != x.count {
 		d.fail(damaged("an edge was seen %d times", x.count))
 	}
@@ -231,6 +226,20 @@ func (d *decoder) rare() rare {
 	}
 	x.sources, x.alerts = slices.Clip(x.sources), slices.Clip(x.alerts)
 	return x
+}
+
+func (d *decoder) extras(items uint64) error {
+	if items > maxRest+1 {
+		return damaged("%d edges ended, or were seen at odd times", items)
+	}
+	b := d.b
+	return d.each(items, extraSize, func(some []byte) error {
+		for ; len(some) > 0; some = some[extraSize:] {
+			at := func(i int) Instant { return Instant(binary.LittleEndian.Uint64(some[8*i:])) }
+			b.rest.extras.add(b.edition, extra{at(0), at(1), at(2), binary.LittleEndian.Uint32(some[24:])})
+		}
+		return nil
+	})
 }
 
 // The following read one value, zero after an error, which stays.
@@ -303,6 +312,7 @@ func (d *decoder) records(items uint64) error {
 		b.full("more than %d edges", b.maxEdges)
 		return b.err
 	}
+	d.own = newBitset(b.rest.extras.n)
 	err := d.each(items, recordSize, func(some []byte) error {
 		for ; len(some) > 0; some = some[recordSize:] {
 			r := record{binary.LittleEndian.Uint64(some), binary.LittleEndian.Uint64(some[8:])}
@@ -320,45 +330,56 @@ func (d *decoder) records(items uint64) error {
 		err = damaged("%d edges have numbers, of %d", b.records.n-len(b.free), d.out)
 	}
 	if err == nil {
-		err = d.share()
+		err = d.rest()
 	}
 	return err
 }
 
 // record counts that it uses its rest, which must be such a one as it says.
 func (d *decoder) record(r *record) error {
-	rares, n := &d.b.rares, r.rare()
-	i := n & maxRares
-	if int(i) >= rares.n {
-		return damaged("edges share what is not there: %d", i)
+	rest, n := &d.b.rest, r.rest()
+	if n&^maxRest != 0 {
+		i := n & maxRest
+		if int(i) >= rest.extras.n || d.own.has(i) {
+			return damaged("an edge has an end or times that are not there, or another's: %d", i)
+		}
+		x := rest.extras.at(i)
+		switch {
+		case x.ended != None != (n&hasEnd != 0):
+			return damaged("an edge has an end, or has none, that has none, or has one")
+		case n&hasTimes != 0 && (r.first>>highBits != 0 || r.span>>lowBits != 0 || fits(x.first, x.last)),
+			n&hasTimes == 0 && (x.first != None || x.last != None):
+			return damaged("the instants of an edge lie where they do not belong")
+		}
+		d.own.add(i)
+		n = x.shared
 	}
-	x := rares.at(i)
-	switch {
-	case x.ended != None != (n&hasEnd != 0):
-		return damaged("an edge has an end, or has none, that has none, or has one")
-	case n&hasTimes != 0 && (r.first>>highBits != 0 || r.span>>lowBits != 0 || fits(x.first, x.last)),
-		n&hasTimes == 0 && (x.first != None || x.last != None):
-		return damaged("the instants of an edge lie where they do not belong")
+	if uint64(n) >= uint64(rest.shared.n) {
+		return damaged("edges share what is not there: %d", n)
 	}
-	rares.uses[i]++
+	rest.shared.uses[n]++
 	return nil
 }
 
-// share has rares found by what they are.
-func (d *decoder) share() error {
-	rares := &d.b.rares
-	for i := range uint32(rares.n) {
-		x := rares.at(i)
-		if rares.uses[i] == 0 {
-			*x = rare{}
-			rares.unused = append(rares.unused, i)
+// rest has what edges share found by what it is, and the numbers that nothing has given again.
+func (d *decoder) rest() error {
+	shares, extras := &d.b.rest.shared, &d.b.rest.extras
+	for i := range uint32(shares.n) {
+		if shares.uses[i] == 0 {
+			shares.pool.give(d.b.edition, i)
 			continue
 		}
-		key := rares.keyOf(x)
-		if _, known := rares.byKey[string(key)]; known {
+		x := shares.at(i)
+		key := shares.keyOf(x)
+		if _, known := shares.byKey[string(key)]; known {
 			return damaged("what is the same is shared as two")
 		}
-		rares.know(i, x, key)
+		shares.know(i, x, key)
+	}
+	for i := range uint32(extras.n) {
+		if !d.own.has(i) {
+			extras.give(d.b.edition, i)
+		}
 	}
 	return nil
 }

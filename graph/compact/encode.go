@@ -8,7 +8,7 @@ import (
 )
 
 // Format is the version of what Encode writes: another one cannot be read.
-const Format = 2
+const Format = 3
 
 // The sections of a graph that is written, in their order. Each begins with its tag, a byte, and the number of its
 // items, eight bytes. All numbers have their lowest byte first.
@@ -20,8 +20,11 @@ const (
 	tagNodes
 	// tagSources: the names of sources, each with its length before it.
 	tagSources
-	// tagRares: what records have not, in order of its numbers; see encoder.rare.
-	tagRares
+	// tagShared: what edges share, in order of its numbers; see encoder.share.
+	tagShared
+	// tagExtras: what few edges have, in order of its numbers, 28 bytes each: first, last, end, and the number of what the
+	// edge shares.
+	tagExtras
 	// tagRecords: of each number of an edge its record, 16 bytes; noRecord where no edge has the number.
 	tagRecords
 	// tagArcs: the edges, node by node from which they lead, eight bytes each: the arc.
@@ -37,19 +40,13 @@ const (
 const (
 	idSize     = len(graph.ID{})
 	nodeSize   = 8
+	extraSize  = 28
 	recordSize = 16
 	arcSize    = 8
 )
 
 // noRecord stands where no edge has the number. No edge's is like it: what has its instants elsewhere has none itself.
 var noRecord = record{^uint64(0), ^uint64(0)}
-
-// What the first byte of a rare says.
-const (
-	rareTimes = 1 << iota
-	rareEnd
-	rareInferred
-)
 
 // bitset holds numbers.
 type bitset []uint64
@@ -65,7 +62,8 @@ func (g *Graph) Encode(w io.Writer) error {
 	e := encoder{w: w}
 	e.ids(g)
 	used := e.nodes(g)
-	e.rares(g)
+	e.shared(g)
+	e.extras(g)
 	e.records(g, used)
 	e.arcs(g)
 	e.histories(g)
@@ -139,25 +137,25 @@ func (e *encoder) nodes(g *Graph) bitset {
 	return used
 }
 
-func (e *encoder) rares(g *Graph) {
-	names, numbers := sourcesOf(&g.rares)
+func (e *encoder) shared(g *Graph) {
+	names, numbers := sourcesOf(&g.rest.shared)
 	e.section(tagSources, len(names))
 	for _, name := range names {
 		e.uvarint(len(name))
 		e.held = append(e.held, name...)
 		e.spill()
 	}
-	e.section(tagRares, g.rares.n)
-	for i := uint32(0); i < uint32(g.rares.n) && e.spill(); i++ {
-		e.rare(g.rares.at(i), numbers)
+	e.section(tagShared, g.rest.shared.n)
+	for i := uint32(0); i < uint32(g.rest.shared.n) && e.spill(); i++ {
+		e.share(g.rest.shared.at(i), numbers)
 	}
 }
 
 // sourcesOf numbers the names of all sources.
-func sourcesOf(rares *table[rare]) (names []string, numbers map[string]int) {
+func sourcesOf(all *table[shared]) (names []string, numbers map[string]int) {
 	numbers = map[string]int{}
-	for i := range uint32(rares.n) {
-		for _, name := range rares.at(i).sources {
+	for i := range uint32(all.n) {
+		for _, name := range all.at(i).sources {
 			if _, known := numbers[name]; !known {
 				numbers[name] = len(names)
 				names = append(names, name)
@@ -167,23 +165,10 @@ func sourcesOf(rares *table[rare]) (names []string, numbers map[string]int) {
 	return names, numbers
 }
 
-// rare writes what there is, as the first byte says: first and last, the end. Then the count, how many sources there
-// are, and their numbers; how many alerts, and their ids.
-func (e *encoder) rare(x *rare, numbers map[string]int) {
-	flags := b2i(x.inferred) * rareInferred
-	if x.first != None || x.last != None {
-		flags |= rareTimes
-	}
-	if x.ended != None {
-		flags |= rareEnd
-	}
-	e.held = append(e.held, byte(flags))
-	if flags&rareTimes != 0 {
-		e.held = binary.AppendVarint(binary.AppendVarint(e.held, int64(x.first)), int64(x.last))
-	}
-	if flags&rareEnd != 0 {
-		e.held = binary.AppendVarint(e.held, int64(x.ended))
-	}
+// share writes whether it is inferred, a byte; the count; how many sources there are, and their numbers; how many alerts,
+// and their ids.
+func (e *encoder) share(x *shared, numbers map[string]int) {
+	e.held = append(e.held, byte(b2i(x.inferred)))
 	e.held = binary.AppendVarint(e.held, int64(x.count))
 	e.uvarint(len(x.sources))
 	for _, name := range x.sources {
@@ -192,6 +177,17 @@ func (e *encoder) rare(x *rare, numbers map[string]int) {
 	e.uvarint(len(x.alerts))
 	for _, id := range x.alerts {
 		e.held = append(e.held, id[:]...)
+	}
+}
+
+func (e *encoder) extras(g *Graph) {
+	e.section(tagExtras, g.rest.extras.n)
+	for i := uint32(0); i < uint32(g.rest.extras.n) && e.spill(); i++ {
+		x := g.rest.extras.at(i)
+		for _, at := range []Instant{x.first, x.last, x.ended} {
+			e.held = binary.LittleEndian.AppendUint64(e.held, uint64(at))
+		}
+		e.held = binary.LittleEndian.AppendUint32(e.held, x.shared)
 	}
 }
 

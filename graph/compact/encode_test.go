@@ -56,8 +56,8 @@ func reload(t tester, b *Builder) *Builder {
 // inside is all that a Builder goes on from, but for where arcs lie, and what is free in order.
 func inside(b *Builder) string {
 	var out bytes.Buffer
-	free, unused := slices.Sorted(slices.Values(b.free)), slices.Sorted(slices.Values(b.rares.unused))
-	fmt.Fprintln(&out, b.ids.names.n, b.nodes, b.edges, b.same, b.ordered, free, unused, len(b.rares.byKey), b.rares.keys, b.records.n)
+	free, unused := slices.Sorted(slices.Values(b.free)), slices.Sorted(slices.Values(b.rest.shared.unused))
+	fmt.Fprintln(&out, b.ids.names.n, b.nodes, b.edges, b.same, b.ordered, free, unused, len(b.rest.shared.byKey), b.rest.shared.keys, b.records.n)
 	for n := range Node(b.ids.names.n) {
 		p := *b.places.at(uint32(n))
 		if found, ok := b.Find(b.ID(n)); !ok || found != n {
@@ -69,10 +69,15 @@ func inside(b *Builder) string {
 			fmt.Fprintln(&out, "  ", *b.records.at(a.Edge()), b.Edge(n, a))
 		}
 	}
-	for i := range uint32(b.rares.n) {
-		x := b.rares.at(i)
-		known, ok := b.rares.byKey[string(b.rares.keyOf(x))]
-		fmt.Fprintln(&out, i, *x, b.rares.uses[i], ok && known == i)
+	s := &b.rest.shared
+	for i := range uint32(s.n) {
+		x := s.at(i)
+		known, ok := s.byKey[string(s.keyOf(x))]
+		fmt.Fprintln(&out, i, *x, s.uses[i], ok && known == i)
+	}
+	fmt.Fprintln(&out, slices.Sorted(slices.Values(b.rest.extras.unused)))
+	for i := range uint32(b.rest.extras.n) {
+		fmt.Fprintln(&out, i, *b.rest.extras.at(i))
 	}
 	fmt.Fprintln(&out, b.histories.kept, b.histories.outside)
 	for edge, packed := range eachHistory(&b.histories.table) {
@@ -201,6 +206,7 @@ func partsOf(t *testing.T, b *Builder) *parts {
 	p.at[tagHistories] = len(text) - head - histories
 	p.at[tagArcs] = p.at[tagHistories] - head - g.edges*arcSize
 	p.at[tagRecords] = p.at[tagArcs] - head - g.Slots()*recordSize
+	p.at[tagExtras] = p.at[tagRecords] - head - g.rest.extras.n*extraSize
 	for tag, at := range p.at {
 		if text[at-head] != tag {
 			t.Fatalf("section %d is not at %d", tag, at-head)
@@ -241,13 +247,22 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		"more edges than a node can have":   func(p *parts) { p.set(tagNodes, 0, becomes(countMask)); p.set(tagNodes, 4, becomes(countMask)) },
 		"edges at other ends":               func(p *parts) { p.set(tagNodes, 12, becomes(2)); p.set(tagNodes, 20, becomes(0)) },
 		"a number of an edge that is free":  func(p *parts) { copy(p.text[p.at[tagRecords]:][:16], bytes.Repeat([]byte{255}, 16)) },
-		"what edges share is not there":     func(p *parts) { p.set(tagRecords, 8, plus(2)) },
+		"what edges share is not there":     func(p *parts) { p.set(tagExtras, 24, plus(2)) },
+		"an edge shares what is not there":  func(p *parts) { p.set(tagRecords, 0, becomes(0)); p.set(tagRecords, 8, plus(1000)) },
+		"an extra is not there":             func(p *parts) { p.set(tagRecords, 8, plus(1000)) },
+		"an extra of two edges":             func(p *parts) { p.set(tagRecords, 8, plus(1)) },
 		"an edge has no end as it should":   func(p *parts) { p.set(tagRecords, 0, toggle(hasEnd>>lowBits)) },
-		"an edge has no times as it should": func(p *parts) { p.set(tagRecords, 16, toggle(hasTimes>>lowBits)) },
-		"times twice":                       func(p *parts) { p.set(tagRecords, 12, plus(1)) },
-		"an edge less":                      func(p *parts) { p.text[p.at[tagArcs]-8]-- },
-		"an edge to none":                   func(p *parts) { p.set(tagArcs, 0, func(v uint32) uint32 { return v&^(1<<nodeBits-1) | 4 }) },
-		"an edge to another id":             func(p *parts) { p.set(tagArcs, 0, func(v uint32) uint32 { return v&^(1<<nodeBits-1) | 3 }) },
+		"an edge has an end as none should": func(p *parts) { p.set(tagExtras, 16, becomes(1)) },
+		"an edge has no times as it should": func(p *parts) {
+			p.set(tagRecords, 16, toggle((hasTimes|hasEnd)>>lowBits))
+			p.set(tagExtras, extraSize+16, becomes(1)) // an end
+		},
+		"times twice":           func(p *parts) { p.set(tagRecords, 12, plus(1)) },
+		"times that need none":  func(p *parts) { copy(p.text[p.at[tagExtras]:][:16], make([]byte, 16)) },
+		"more extras than read": func(p *parts) { p.text[p.at[tagExtras]-8]++ },
+		"an edge less":          func(p *parts) { p.text[p.at[tagArcs]-8]-- },
+		"an edge to none":       func(p *parts) { p.set(tagArcs, 0, func(v uint32) uint32 { return v&^(1<<nodeBits-1) | 4 }) },
+		"an edge to another id": func(p *parts) { p.set(tagArcs, 0, func(v uint32) uint32 { return v&^(1<<nodeBits-1) | 3 }) },
 		"an edge twice at one end": func(p *parts) {
 			p.set(tagArcs, 8, func(uint32) uint32 { return binary.LittleEndian.Uint32(p.word(tagArcs, 0)) })
 		},
@@ -277,35 +292,34 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 }
 
 func TestWhatIsSharedIsRefusedWhereItCannotBe(t *testing.T) {
-	b := NewBuilder() // of two edges, which have times and no end
+	b := NewBuilder()
 	for count := range 2 {
-		e := graph.Edge{Kind: graph.EdgeRan, FirstSeen: instants[3], LastSeen: epoch, Count: count}
+		e := graph.Edge{Kind: graph.EdgeRan, FirstSeen: epoch, LastSeen: epoch, Count: count}
 		b.Insert(e, b.Node(number(0)), b.Node(number(count+1)))
 	}
 	p := partsOf(t, b)
-	with := func(source string, rares ...[]byte) error {
+	with := func(source string, shared ...[]byte) error {
 		e := encoder{held: slices.Clone(p.text[:p.at[tagSources]-9])}
 		e.section(tagSources, 2)
 		e.held = append(e.held, 1, 'a', 1, source[0])
-		e.section(tagRares, len(rares))
-		_, err := decode(slices.Concat(e.held, slices.Concat(rares...), p.text[p.at[tagRecords]-9:]))
+		e.section(tagShared, len(shared))
+		_, err := decode(slices.Concat(e.held, slices.Concat(shared...), p.text[p.at[tagExtras]-9:]))
 		return err
 	}
-	usual := []byte{rareTimes, 1, 1, 2, 1, 0, 0} // from -1 to -1, once, from the first source, without alerts
-	other := []byte{rareTimes, 1, 1, 4, 0, 0}
+	usual := []byte{0, 2, 1, 0, 0} // not inferred, once, from the first source, without alerts
+	other := []byte{0, 4, 0, 0}
 	if err := with("b", usual, other, usual); err != nil {
 		t.Fatalf("what nothing uses is not free: %v", err)
 	}
 	for name, err := range map[string]error{
-		"the same twice":       with("b", usual, usual),
-		"a source twice":       with("a", usual, other),
-		"a source of none":     with("b", usual, []byte{rareTimes, 1, 1, 2, 1, 2, 0}),
-		"an unknown mark":      with("b", usual, []byte{rareTimes | rareInferred<<1, 1, 1, 2, 0, 0}),
-		"times that need none": with("b", usual, []byte{rareTimes, 2, 2, 2, 0, 0}),
-		"a longer number":      with("b", usual, append([]byte{rareTimes}, bytes.Repeat([]byte{255}, 11)...)),
-		"a greater count":      with("b", usual, slices.Concat([]byte{rareTimes, 1, 1}, binary.AppendVarint(nil, math.MaxInt64), []byte{0, 0})),
-		"more than there is":   with("b", usual, []byte{rareTimes, 1, 1, 2, 255, 255, 255, 255, 15}),
-		"too few":              with("b", usual),
+		"the same twice":     with("b", usual, usual),
+		"a source twice":     with("a", usual, other),
+		"a source of none":   with("b", usual, []byte{0, 2, 1, 2, 0}),
+		"an unknown mark":    with("b", usual, []byte{2, 2, 0, 0}),
+		"a longer number":    with("b", usual, append([]byte{0}, bytes.Repeat([]byte{255}, 11)...)),
+		"a greater count":    with("b", usual, slices.Concat([]byte{0}, binary.AppendVarint(nil, math.MaxInt64), []byte{0, 0})),
+		"more than there is": with("b", usual, []byte{0, 2, 255, 255, 255, 255, 15}),
+		"too few":            with("b", usual),
 	} {
 		if !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v", name, err)

@@ -114,7 +114,7 @@ type Graph struct {
 	marks   table[Mark]
 	places  table[place]
 	records table[record]
-	rares   table[rare]
+	rest    rest
 	chunks  [][]Arc
 	nodes   int
 	edges   int
@@ -196,7 +196,7 @@ func (g *Graph) Seen(edge uint32) (first, last, ended Instant) {
 	if g.past {
 		return g.seenAt(edge, g.at)
 	}
-	return g.records.at(edge).seen(&g.rares)
+	return g.records.at(edge).seen(&g.rest)
 }
 
 // Edge is the edge of an arc at a node, whole. What its slices hold must not be changed.
@@ -205,13 +205,13 @@ func (g *Graph) Edge(near Node, a Arc) graph.Edge {
 		e, _ := g.EdgeAt(near, a, g.at)
 		return e
 	}
-	return whole(&g.names, &g.records, &g.rares, near, a)
+	return whole(&g.names, &g.records, &g.rest, near, a)
 }
 
-func whole(names *table[graph.ID], records *table[record], rares *table[rare], near Node, a Arc) graph.Edge {
+func whole(names *table[graph.ID], records *table[record], rest *rest, near Node, a Arc) graph.Edge {
 	r := records.at(a.Edge())
-	x := rares.at(r.rare() & maxRares)
-	first, last, ended := r.seen(rares)
+	x := rest.sharedBy(r)
+	first, last, ended := r.seen(rest)
 	e := graph.Edge{
 		Kind: a.Kind(), From: *names.at(uint32(near)), To: *names.at(uint32(a.Far())),
 		FirstSeen: first.Time(), LastSeen: last.Time(), EndedAt: ended.Time(),

@@ -229,7 +229,7 @@ type unpacking struct {
 	rest   string
 	at     Instant // when the one before was first; before the first one, when the edge was
 	source uint64
-	of     *rare
+	of     *shared
 }
 
 // unpacked is a sighting; source and alert are numbers among those of the edge, or what lies behind them.
@@ -238,6 +238,12 @@ type unpacked struct {
 	first, last, ended Instant
 	source, alert      uint64
 	id                 graph.ID // of an alert that is not among those of the edge
+}
+
+// unpackingOf begins to read the history of the edge of a record.
+func unpackingOf(rest *rest, r *record, packed string) unpacking {
+	first, _, _ := r.seen(rest)
+	return unpacking{rest: packed, at: known(first), of: rest.sharedBy(r)}
 }
 
 func (u *unpacking) next() (s unpacked, ok bool) {
@@ -318,9 +324,7 @@ func (b *Builder) Sightings(near Node, a Arc) (all []graph.Sighting, ok bool) {
 		}
 		return []graph.Sighting{s}, e.Count == 1
 	}
-	r := b.records.at(a.Edge())
-	first, _, _ := r.seen(&b.rares.table)
-	return sightingsOf(unpacking{rest: packed, at: known(first), of: b.rares.at(r.rare() & maxRares)}), true
+	return sightingsOf(unpackingOf(b.rest.rest(), b.records.at(a.Edge()), packed)), true
 }
 
 // remember keeps the sightings of an edge that was put in or changed.

@@ -16,7 +16,7 @@ type Memory struct {
 	Arcs int `json:"arcs"`
 	// Records are the instants of edges, and the numbers of the rest.
 	Records int `json:"records"`
-	// Rest is what edges share or few have, their sources and alerts for instance; estimated.
+	// Rest is what edges share or few have, their sources, alerts and ends for instance; estimated.
 	Rest int `json:"rest"`
 	// History is what tells how edges were as of earlier instants; estimated.
 	History int `json:"history"`
@@ -47,17 +47,17 @@ func (b *Builder) memory() Memory {
 		Nodes:   b.places.bytes() + b.marks.bytes(),
 		Arcs:    b.arena.total*arcBytes + len(b.arena.chunks)*headerBytes,
 		Records: b.records.bytes(),
-		Rest:    b.rares.draft.bytes() + b.rares.outside,
+		Rest:    b.rest.shared.bytes() + b.rest.shared.outside + b.rest.extras.bytes(),
 		History: b.histories.bytes() + b.histories.outside,
 	}
 	for _, n := range []int{
-		cap(b.ids.names.made), cap(b.places.made), cap(b.marks.made), cap(b.records.made), cap(b.rares.made),
-		cap(b.histories.made),
-		cap(b.rares.uses), cap(b.rares.unused), cap(b.free), cap(b.arena.spare),
+		cap(b.ids.names.made), cap(b.places.made), cap(b.marks.made), cap(b.records.made), cap(b.histories.made),
+		cap(b.rest.shared.made), cap(b.rest.shared.uses), cap(b.rest.shared.unused), cap(b.rest.extras.made), cap(b.rest.extras.unused),
+		cap(b.free), cap(b.arena.spare),
 	} {
 		m.Builder += n * numberBytes
 	}
-	m.Builder += b.rares.keys + cap(b.arena.chunks)*headerBytes
+	m.Builder += b.rest.shared.keys + cap(b.arena.chunks)*headerBytes
 	return m
 }
 
@@ -66,7 +66,7 @@ func (t *table[T]) bytes() int {
 }
 
 // outside is what lies outside of the table.
-func (x *rare) outside() int {
+func (x *shared) outside() int {
 	const text = 16 // of its header
 	return len(x.sources)*text + len(x.alerts)*len(graph.ID{})
 }

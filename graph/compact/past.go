@@ -32,7 +32,7 @@ func (g *Graph) then(arcs []Arc) []Arc {
 }
 
 func (g *Graph) there(a Arc) bool {
-	if first, _, _ := g.records.at(a.Edge()).seen(&g.rares); first <= g.at || a.Kind() == graph.EdgePossiblySame {
+	if first, _, _ := g.records.at(a.Edge()).seen(&g.rest); first <= g.at || a.Kind() == graph.EdgePossiblySame {
 		return true
 	}
 	packed := historyOf(&g.histories, a.Edge()) // a sighting of which nobody says when it was is the first
@@ -41,7 +41,7 @@ func (g *Graph) there(a Arc) bool {
 
 // seenAt is Seen as of an instant at which the edge is there.
 func (g *Graph) seenAt(edge uint32, at Instant) (first, last, ended Instant) {
-	first, last, ended = g.records.at(edge).seen(&g.rares)
+	first, last, ended = g.records.at(edge).seen(&g.rest)
 	if last <= at && ended <= at { // then nothing is hidden
 		return first, last, ended
 	}
@@ -75,21 +75,19 @@ func seenOnce(first, last, ended, at Instant) (Instant, Instant, Instant) {
 }
 
 func (g *Graph) unpack(edge uint32, packed string) unpacking {
-	r := g.records.at(edge)
-	first, _, _ := r.seen(&g.rares)
-	return unpacking{rest: packed, at: known(first), of: g.rares.at(r.rare() & maxRares)}
+	return unpackingOf(&g.rest, g.records.at(edge), packed)
 }
 
 // EdgeAt is Edge as of an instant; None is now. ok is false where it had not been seen by then. Without History it is
 // right of edges that were seen once, and not after they ended.
 func (g *Graph) EdgeAt(near Node, a Arc, at Instant) (e graph.Edge, ok bool) {
-	e = whole(&g.names, &g.records, &g.rares, near, a)
+	e = whole(&g.names, &g.records, &g.rest, near, a)
 	if at == None || a.Kind() == graph.EdgePossiblySame {
 		return e, true
 	}
 	packed := historyOf(&g.histories, a.Edge())
 	if packed == "" {
-		first, last, ended := g.records.at(a.Edge()).seen(&g.rares)
+		first, last, ended := g.records.at(a.Edge()).seen(&g.rest)
 		_, last, ended = seenOnce(first, last, ended, at)
 		e.LastSeen, e.EndedAt = last.Time(), ended.Time()
 		return e, first <= at
