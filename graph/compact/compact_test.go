@@ -186,6 +186,62 @@ func TestIDsAreFoundWhileOthersAreAdded(t *testing.T) {
 	readers.Wait()
 }
 
+func TestEveryNumberHasRoomBesideEveryFingerprint(t *testing.T) {
+	names := table[graph.ID]{make([]*page[graph.ID], MaxNodes/pageSize), MaxNodes}
+	for _, n := range []uint32{0, 1, MaxNodes - 2, MaxNodes - 1} {
+		names.pages[n/pageSize] = new(page[graph.ID])
+	}
+	for hash := range uint32(100) {
+		p := newPart(minSlots)
+		for _, n := range []uint32{0, 1, MaxNodes - 2, MaxNodes - 1} {
+			*names.at(n) = number(int(n))
+			p.put(hash, n)
+		}
+		for _, n := range []uint32{0, 1, MaxNodes - 2, MaxNodes - 1} {
+			if got, ok := p.find(&names, hash, number(int(n))); !ok || uint32(got) != n {
+				t.Fatalf("number %d of hash %d is found as %d (%t)", n, hash, got, ok)
+			}
+		}
+	}
+}
+
+// All ids are looked for from the same slot on.
+func TestAPartIsFilledToItsLastSlot(t *testing.T) {
+	for _, slots := range []int{minSlots, 17, 30, 61} {
+		for _, hash := range []uint32{0, 1 << 31, math.MaxUint32} {
+			var names draft[graph.ID]
+			p := newPart(slots)
+			for i := range len(p.slots) - 1 {
+				p.put(hash, names.add(0, number(i)))
+			}
+			for i := range len(p.slots) - 1 {
+				if got, ok := p.find(&names.table, hash, number(i)); !ok || int(got) != i {
+					t.Fatalf("of %d slots: number %d is found as %d (%t)", slots, i, got, ok)
+				}
+			}
+			if got, ok := p.find(&names.table, hash, number(slots+100)); ok {
+				t.Fatalf("of %d slots: what is not there is found as %d", slots, got)
+			}
+		}
+	}
+}
+
+func TestTablesOfIDsAreMostlyFull(t *testing.T) {
+	added := new(ids)
+	for i := range 150_000 {
+		if added.add(number(i)); i%10_007 != 10_006 {
+			continue
+		}
+		loaded := &ids{names: added.names}
+		loaded.index()
+		for name, table := range map[string]*ids{"added": added, "loaded": loaded} {
+			if slots := table.bytes() / 4; slots*3 > 5*(i+1) || slots*mostUsed < mostOf*(i+1) {
+				t.Errorf("%s: %d slots of %d ids", name, slots, i+1)
+			}
+		}
+	}
+}
+
 // Where ids came in order their numbers tell it; one that came out of order, and those behind it, are looked at.
 func TestNodesCompareAsTheirIDsDo(t *testing.T) {
 	up := make([]graph.ID, 20)

@@ -3,6 +3,7 @@ package compact
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 
 	"github.com/clew-security/clew/graph"
@@ -15,14 +16,44 @@ type ids struct {
 	parts [256]atomic.Pointer[part]
 }
 
-// part is a hash table with open addresses of the numbers, plus one, of a share of the ids.
+// part is a hash table with open addresses of the numbers of a share of the ids.
 type part struct {
+	// slots have the numbers, and above nodeBits a fingerprint of the id's hash, so that names of other ids are hardly ever
+	// read. One without is free.
 	slots []atomic.Uint32
 	used  int // the adder's
 }
 
-// minSlots is the size of a part of few ids.
-const minSlots = 4
+// A part is grown by a quarter when more than mostUsed of mostOf slots would be used.
+const (
+	mostUsed, mostOf = 17, 20
+	// minSlots is the size of a part of few ids, and how far to leap at first.
+	minSlots = 16
+)
+
+// newPart makes one of so many slots, and of what the allocator would round them up to.
+func newPart(slots int) *part {
+	s := slices.Grow([]atomic.Uint32(nil), slots)
+	return &part{slots: s[:cap(s)]}
+}
+
+// full reports whether it must grow before one more is put in. So there is always a slot that is free.
+func (p *part) full() bool { return mostOf*(p.used+1) > mostUsed*len(p.slots) }
+
+// fingerprint is never 0, so that no slot with a number is.
+func fingerprint(hash uint32) uint32 { return max(hash%(1<<(32-nodeBits)), 1) << nodeBits }
+
+// first is where to begin to look.
+func (p *part) first(hash uint32) int { return int(uint64(hash) * uint64(len(p.slots)) >> 32) }
+
+// next is where to look after slot i, and how far to leap from there. Leaps get shorter until every slot is looked at:
+// next to one that is taken lie more such ones, as slots fill up.
+func (p *part) next(i, leap int) (int, int) {
+	if i += leap; i >= len(p.slots) {
+		i -= len(p.slots)
+	}
+	return i, max(leap-1, 1)
+}
 
 // seed keeps those who choose what is hashed into ids from choosing where they lie here.
 var seed = rand.Uint64() | 1
@@ -42,13 +73,14 @@ func (p *part) find(names *table[graph.ID], hash uint32, id graph.ID) (Node, boo
 	if p == nil {
 		return 0, false
 	}
-	for mask := uint32(len(p.slots) - 1); ; hash++ {
-		n := p.slots[hash&mask].Load()
-		if n == 0 {
+	mark := fingerprint(hash)
+	for i, leap := p.first(hash), minSlots; ; i, leap = p.next(i, leap) {
+		slot := p.slots[i].Load()
+		if slot == 0 {
 			return 0, false
 		}
-		if n <= uint32(names.n) && *names.at(n - 1) == id {
-			return Node(n - 1), true
+		if n := slot % MaxNodes; slot-n == mark && n < uint32(names.n) && *names.at(n) == id {
+			return Node(n), true
 		}
 	}
 }
@@ -58,11 +90,11 @@ func (t *ids) add(id graph.ID) Node {
 	n := t.names.add(0, id)
 	which, hash := spread(id)
 	p := t.parts[which].Load()
-	if p == nil || 4*p.used >= 3*len(p.slots) {
+	if p == nil || p.full() {
 		p = t.grown(p)
 		t.parts[which].Store(p)
 	}
-	p.put(hash, n+1)
+	p.put(hash, n)
 	return Node(n)
 }
 
@@ -75,11 +107,7 @@ func (t *ids) index() bool {
 	}
 	var parts [len(t.parts)]*part
 	for i, n := range counts {
-		slots := minSlots
-		for 4*n > 3*slots {
-			slots *= 2
-		}
-		parts[i] = &part{slots: make([]atomic.Uint32, slots)}
+		parts[i] = newPart(max(n+n/5+1, minSlots))
 	}
 	for i := range uint32(t.names.n) {
 		id := *t.names.at(i)
@@ -87,7 +115,7 @@ func (t *ids) index() bool {
 		if _, there := parts[which].find(&t.names.table, hash, id); there {
 			return false
 		}
-		parts[which].put(hash, i+1)
+		parts[which].put(hash, i)
 	}
 	for i, p := range parts {
 		t.parts[i].Store(p)
@@ -97,12 +125,13 @@ func (t *ids) index() bool {
 
 func (t *ids) grown(old *part) *part {
 	if old == nil {
-		return &part{slots: make([]atomic.Uint32, minSlots)}
+		return newPart(minSlots)
 	}
-	p := &part{slots: make([]atomic.Uint32, 2*len(old.slots))}
+	p := newPart(len(old.slots) + len(old.slots)/4 + 1)
 	for i := range old.slots {
-		if n := old.slots[i].Load(); n != 0 {
-			_, hash := spread(*t.names.at(n - 1))
+		if slot := old.slots[i].Load(); slot != 0 {
+			n := slot % MaxNodes
+			_, hash := spread(*t.names.at(n))
 			p.put(hash, n)
 		}
 	}
@@ -110,10 +139,11 @@ func (t *ids) grown(old *part) *part {
 }
 
 func (p *part) put(hash, n uint32) {
-	mask := uint32(len(p.slots) - 1)
-	for ; p.slots[hash&mask].Load() != 0; hash++ {
+	i, leap := p.first(hash), minSlots
+	for p.slots[i].Load() != 0 {
+		i, leap = p.next(i, leap)
 	}
-	p.slots[hash&mask].Store(n)
+	p.slots[i].Store(fingerprint(hash) | n)
 	p.used++
 }
 
