@@ -91,16 +91,18 @@ func TestAHubIsNotReadWholeForEveryEdgeItGets(t *testing.T) {
 			all.Entities, all.Edges = append(all.Entities, b.Entities...), append(all.Edges, b.Edges...)
 		}
 		apply(t, s, all)
-		c := count(s)
-		f := byHand(t, c, Options{})
-		clear(c.calls)
-		u, d := at(6000)
-		apply(t, s, logon(t, u, d))
-		must(0, f.advance(context.Background()))(t)
-		if n := c.calls["edge"]; n != 1 {
-			t.Errorf("%s: %d edges read for one that is new", name, n)
+		for i, hides := range []hidden{hideEdges, hideOutcome} {
+			c := count(&hooked{Source: s, hides: always(hides)})
+			f := byHand(t, c, Options{})
+			clear(c.calls)
+			u, d := at(6000 + i)
+			apply(t, s, logon(t, u, d))
+			must(0, f.advance(context.Background()))(t)
+			if n := c.calls["edge"]; n != 1 {
+				t.Errorf("%s: %d edges read for one that is new", name, n)
+			}
+			compare(t, truthOf(t, s), f.shown)
 		}
-		compare(t, truthOf(t, s), f.shown)
 	}
 }
 
@@ -310,7 +312,7 @@ func (d deaf) Entities(ctx context.Context, v graph.View, q graph.EntityQuery) (
 func TestAnAnswerOfTheWrongLengthIsAnError(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
-	f := byHand(t, deaf{s}, Options{})
+	f := byHand(t, deaf{&hooked{Source: s, hides: always(hideOutcome)}}, Options{})
 	apply(t, s, logon(t, 1, 1))
 	if err := f.advance(context.Background()); err == nil {
 		t.Error("it was taken")
