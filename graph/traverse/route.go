@@ -79,8 +79,8 @@ func (r *routes) step(w *way, at compact.Instant) Step {
 	same := e.Kind == graph.EdgePossiblySame
 	return Step{
 		Kind: e.Kind, From: e.From, To: e.To, Backward: w.arc.Backward(), At: at.Time(),
-		Inferred: e.Inferred || same,
-		Gap:      !same && r.timed() && e.Count > 1 && since.After(e.FirstSeen) && since.Before(e.LastSeen),
+		Inferred:  e.Inferred || same,
+		Gap:       !same && r.timed() && e.Count > 1 && since.After(e.FirstSeen) && since.Before(e.LastSeen),
 		FirstSeen: e.FirstSeen, LastSeen: e.LastSeen, Sources: e.Sources, Alerts: e.Alerts,
 	}
 }
