@@ -16,8 +16,8 @@ import (
 	"github.com/clew-security/clew/correlate"
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/embedded"
-	"github.com/clew-security/clew/graph/topology"
 	"github.com/clew-security/clew/ingest"
+	"github.com/clew-security/clew/internal/config"
 	"github.com/clew-security/clew/internal/scenario"
 )
 
@@ -76,9 +76,8 @@ func demo(ctx context.Context, s streams, o demoOptions) error {
 	}
 	printAddresses(s.out, listener.Addr())
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	all := topology.NewTenants(ctx, store, demoGraphBytes, func(graph.TenantID) topology.Options {
-		return topology.Options{Grade: gradeBy(graph.Criticalities{}), History: true, Log: logf(log)}
-	})
+	inMemory := config.Config{Replica: config.Replica{Bytes: demoGraphBytes, Dir: config.ReplicaDirOff}}
+	all := follow(ctx, store, inMemory, graph.Criticalities{}, nil, log)
 	r := reach{ground: heldOf(all, store, graph.Criticalities{}, store.Position)}
 	return errors.Join(serveHTTP(ctx, listener, newHandler(store, r, store.Ready, log), log), all.Close(), store.Close())
 }

@@ -307,6 +307,17 @@ const (
 
 func always(h hidden) func() hidden { return func() hidden { return h } }
 
+// once does something before the next such call; before is nil once it was made.
+func (h *hooked) once(call string, do func()) {
+	h.before = func(_ context.Context, c string) error {
+		if c == call {
+			h.before = nil
+			do()
+		}
+		return nil
+	}
+}
+
 func (h *hooked) ask(ctx context.Context, call string) error {
 	if h.before == nil {
 		return nil

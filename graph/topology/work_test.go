@@ -174,18 +174,11 @@ func TestAJoinThatIsSeenTooEarlyLosesNoEdge(t *testing.T) {
 	b.Entities = append(b.Entities, old)
 	b.Edges[0].To = old.ID()
 	apply(t, s, b)
-	join := false
-	source := &hooked{Source: s, before: func(_ context.Context, call string) error {
-		if join && call == "entities" {
-			join = false
-			apply(t, s, graph.Batch{Entities: []graph.EntityObservation{joins}})
-		}
-		return nil
-	}}
+	source := &hooked{Source: s}
 	f := byHand(t, source, Options{limits: limits{nodes: 100, degree: 1000, fold: 1000, rounds: 1, turn: 5, batch: 1000}})
 	old.Source = "identity"
 	r := apply(t, s, graph.Batch{Entities: []graph.EntityObservation{old}})
-	join = true
+	source.once("entities", func() { apply(t, s, graph.Batch{Entities: []graph.EntityObservation{joins}}) })
 	must(0, f.advance(context.Background()))(t)
 	if f.shown.Revision != r || f.shown.Exact {
 		t.Fatalf("revision %d (exact: %v), want a picture of %d that has seen more", f.shown.Revision, f.shown.Exact, r)
@@ -258,14 +251,8 @@ func TestWhatAScanGivesLateDoesNotUndoAChange(t *testing.T) {
 	s := openStore(t, 0)
 	defer s.Close()
 	apply(t, s, logons(t, numbers(10), 1, 1))
-	first := true
-	source := &hooked{Source: s, before: func(_ context.Context, call string) error {
-		if first && call == "edge" {
-			first = false
-			apply(t, s, logons(t, numbers(10), 1, 0)) // earlier: all edges change
-		}
-		return nil
-	}}
+	source := &hooked{Source: s}
+	source.once("edge", func() { apply(t, s, logons(t, numbers(10), 1, 0)) }) // earlier: all edges change
 	f := byHand(t, source, Options{Poll: time.Nanosecond, limits: limits{nodes: 9, degree: 9, fold: 9, rounds: 9, turn: 9, batch: 1}})
 	must(0, f.advance(context.Background()))(t)
 	compare(t, truthOf(t, s), f.shown)
@@ -500,13 +487,10 @@ func TestWhatWasReadEarlyIsNotCountedTwice(t *testing.T) {
 			f := byHand(t, source, Options{History: true})
 			apply(t, s, logons(t, numbers(9), 1, 7))
 			source.hides = always(hides)
-			source.before = func(_ context.Context, call string) error {
-				if call == "edges" { // that have to be read for the first commit
-					source.before, source.hides = nil, nil
-					apply(t, s, logons(t, numbers(9), 1, 8))
-				}
-				return nil
-			}
+			source.once("edges", func() { // that have to be read for the first commit
+				source.hides = nil
+				apply(t, s, logons(t, numbers(9), 1, 8))
+			})
 			must(0, f.advance(t.Context()))(t)
 			if source.before != nil {
 				t.Fatal("nothing was read")
@@ -525,15 +509,11 @@ func TestWhatWasReadEarlyIsNotCountedTwice(t *testing.T) {
 		source := &hooked{Source: s}
 		f := byHand(t, source, Options{History: true})
 		apply(t, s, graph.Batch{Expire: &graph.Expiry{Edges: []graph.EdgeKey{{From: user(t, 2).ID(), Kind: graph.EdgeLoggedOn, To: dirty.ID()}}, EdgesBefore: graphtest.Epoch.Add(1e15)}})
-		source.before = func(_ context.Context, call string) error {
-			if call == "entities" { // that have to be read for the expiry
-				source.before = nil
-				apply(t, s, logons(t, []int{1}, 1, 8))
-				known.Keys = append(known.Keys, dirty.Keys...)
-				apply(t, s, graph.Batch{Entities: []graph.EntityObservation{known}})
-			}
-			return nil
-		}
+		source.once("entities", func() { // that have to be read for the expiry
+			apply(t, s, logons(t, []int{1}, 1, 8))
+			known.Keys = append(known.Keys, dirty.Keys...)
+			apply(t, s, graph.Batch{Entities: []graph.EntityObservation{known}})
+		})
 		must(0, f.advance(t.Context()))(t)
 		if source.before != nil {
 			t.Fatal("nothing was read")
@@ -596,19 +576,12 @@ func TestEdgesOfANodeThatIsJoinedMeanwhileAreNotLost(t *testing.T) {
 	apply(t, s, graph.Batch{Entities: []graph.EntityObservation{other, user(t, 3)}, Edges: []graph.EdgeObservation{{
 		Kind: graph.EdgeLoggedOn, From: user(t, 3).ID(), To: other.ID(), FirstSeen: graphtest.Epoch, Observation: graph.NewID(graph.KindObservation, "3"),
 	}}})
-	joins := false
-	source := &hooked{Source: s, before: func(_ context.Context, call string) error {
-		if joins && call == "entities" {
-			joins = false
-			apply(t, s, graph.Batch{Entities: []graph.EntityObservation{both}})
-		}
-		return nil
-	}}
+	source := &hooked{Source: s}
 	f := byHand(t, source, Options{})
 	again := device(t, 1)
 	again.Properties = map[string]json.RawMessage{"osPlatform": json.RawMessage(`"Linux"`)}
 	apply(t, s, graph.Batch{Entities: []graph.EntityObservation{again}})
-	joins = true
+	source.once("entities", func() { apply(t, s, graph.Batch{Entities: []graph.EntityObservation{both}}) })
 	must(f.work.collect(t.Context(), 0))(t)
 	must(0, f.work.refresh(t.Context()))(t)
 	if _, edges := f.work.picture.Graph().Size(); edges != 3 {

@@ -113,18 +113,21 @@ func (c contest) oneClient(ctx context.Context, r *round) (wanted []reachAnswer,
 // turn asks a side about the seeds from the first on, as many as wants has places for, and then holds its answers against
 // those of the sides before.
 func (c contest) turn(ctx context.Context, r *round, j, first int, wants []*reachAnswer) error {
-	t, answers, faults := &r.alone[j], []reachAnswer{}, []error{}
+	t, answers := &r.alone[j], []reachAnswer{}
 	for i := first; i < first+len(wants) && t.wall <= c.budget; i++ {
 		a, took, err := c.ask(ctx, c.sides[j], c.seeds[i], r.hops)
+		if err != nil {
+			return c.accept(c.sides[j], c.seeds[i], a, a, err)
+		}
 		t.took[i] = took
 		t.wall += took
-		answers, faults = append(answers, a), append(faults, err)
+		answers = append(answers, a)
 	}
 	for k := range answers {
 		if wants[k] == nil {
 			wants[k] = &answers[k]
 		}
-		if err := c.accept(c.sides[j], c.seeds[first+k], answers[k], *wants[k], faults[k]); err != nil {
+		if err := c.accept(c.sides[j], c.seeds[first+k], answers[k], *wants[k], nil); err != nil {
 			return err
 		}
 	}

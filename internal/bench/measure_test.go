@@ -54,9 +54,11 @@ func (m measured) at(share float64) time.Duration {
 	if len(m.latencies) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(m.latencies))
-	return sorted[int(share*float64(len(sorted)-1))].Round(100 * time.Microsecond)
+	return quantile(slices.Sorted(slices.Values(m.latencies)), share).Round(100 * time.Microsecond)
 }
+
+// quantile is what a share of the sorted values stays below.
+func quantile[T any](sorted []T, share float64) T { return sorted[int(share*float64(len(sorted)-1))] }
 
 // cpuTime of the processes so far, user and system, as Linux counts it (proc(5): fields 14 and 15 of stat, in
 // hundredths of a second); zero elsewhere.

@@ -74,7 +74,7 @@ func (t timed) percentiles() string {
 	}
 	var cells []string
 	for _, share := range []float64{0.5, 0.95, 0.99} {
-		cells = append(cells, short(asked[int(share*float64(len(asked)-1))]).String())
+		cells = append(cells, short(quantile(asked, share)).String())
 	}
 	return strings.Join(cells, " | ")
 }

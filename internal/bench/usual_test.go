@@ -60,6 +60,5 @@ func total(a *traverse.Answer) (n int) {
 // spread gives the middle, the one but the greatest twentieth, and the greatest.
 func spread(all []int) string {
 	all = slices.Sorted(slices.Values(all))
-	last := len(all) - 1
-	return fmt.Sprintf("%d, %d, %d", all[last/2], all[last*95/100], all[last])
+	return fmt.Sprintf("%d, %d, %d", quantile(all, 0.5), quantile(all, 0.95), quantile(all, 1))
 }
