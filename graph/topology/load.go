@@ -187,24 +187,6 @@ func (r reader) restore(ctx context.Context) (w *work, failure, reason error) {
 	return w, nil, nil
 }
 
-// commitAt asks when a commit was made: zero where there is none of the revision, or its change is kept no more.
-func (r reader) commitAt(ctx context.Context, v graph.View, revision graph.Revision) (at time.Time, err error) {
-	ctx, watch := r.watched(ctx)
-	defer watch.stop()
-	for c, err := range r.source.Changes(ctx, v, revision-1) {
-		switch {
-		case errors.Is(err, graph.ErrTooOld):
-			return time.Time{}, nil
-		case err != nil:
-			return time.Time{}, fmt.Errorf("topology: asking for a commit: %w", watch.why(err))
-		case c.Revision == revision:
-			return c.At, nil
-		}
-		break
-	}
-	return time.Time{}, nil
-}
-
 // membersIn are the other ids of nodes, in order.
 func membersIn(b *compact.Builder) map[graph.ID][]graph.ID {
 	members := map[graph.ID][]graph.ID{}
