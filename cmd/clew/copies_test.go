@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -82,14 +83,21 @@ func TestTheNextStartDoesNotReadTheWholeStore(t *testing.T) {
 	}
 }
 
+// holds is a service's measure of a graph in memory that has edges.
+var holds = regexp.MustCompile(`(?m)^clew_replica_edges(\{.*\})? [1-9]`)
+
 // What a service keeps for its next start lies in the store's directory, is the owner's alone, and does no harm there.
 func TestCopiesLieInTheStoresDirectory(t *testing.T) {
-	dir := t.TempDir()
+	dir, metrics := t.TempDir(), freeAddress(t)
+	t.Setenv("CLEW_METRICS_LISTEN", metrics)
 	clew(t, dir, "demo", "--once", "--data", "d").want(t, 0)
 	for range 2 {
 		s := start(t, dir, "serve", "--dev", "--data", "d", "--listen", "127.0.0.1:0")
 		if status, body := s.ask(t, `{incidents(first:1){nodes{blastRadius{score}}}}`, "0"); status != 200 || strings.Contains(body, "errors") {
 			t.Errorf("%d: %s", status, body)
+		}
+		for deadline := time.Now().Add(time.Minute); !holds.MatchString(measurements(t, metrics)) && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond) // the store answers until the graph is built, and what is not built is not saved
 		}
 		s.stop(t)
 		files, err := os.ReadDir(filepath.Join(dir, "d", "replica"))
