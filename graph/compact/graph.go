@@ -208,17 +208,52 @@ func (g *Graph) Edge(near Node, a Arc) graph.Edge {
 	return whole(&g.names, &g.records, &g.rest, near, a)
 }
 
+// Edges puts Edge of arcs, each at the node in its place, into out, which must have room. An edge lies in several
+// places, and each look waits for memory: these waits need not follow one another.
+func (g *Graph) Edges(near []Node, arcs []Arc, out []graph.Edge) {
+	const some = 16
+	var records [some]record
+	var shares [some]*shared
+	for len(near) > 0 && !g.past {
+		n := min(some, len(near))
+		for i, a := range arcs[:n] {
+			records[i] = *g.records.at(a.Edge())
+		}
+		for i := range n {
+			shares[i] = g.rest.sharedBy(&records[i])
+		}
+		for i, a := range arcs[:n] {
+			out[i].From, out[i].To = ends(&g.names, near[i], a)
+		}
+		for i, a := range arcs[:n] {
+			out[i] = edgeOf(out[i].From, out[i].To, a.Kind(), &records[i], shares[i], &g.rest)
+		}
+		near, arcs, out = near[n:], arcs[n:], out[n:]
+	}
+	for i := range near {
+		out[i] = g.Edge(near[i], arcs[i])
+	}
+}
+
+func ends(names *table[graph.ID], near Node, a Arc) (from, to graph.ID) {
+	from, to = *names.at(uint32(near)), *names.at(uint32(a.Far()))
+	if a.Backward() {
+		return to, from
+	}
+	return from, to
+}
+
 func whole(names *table[graph.ID], records *table[record], rest *rest, near Node, a Arc) graph.Edge {
 	r := records.at(a.Edge())
-	x := rest.sharedBy(r)
+	from, to := ends(names, near, a)
+	return edgeOf(from, to, a.Kind(), r, rest.sharedBy(r), rest)
+}
+
+func edgeOf(from, to graph.ID, k graph.EdgeKind, r *record, x *shared, rest *rest) graph.Edge {
 	first, last, ended := r.seen(rest)
-	e := graph.Edge{
-		Kind: a.Kind(), From: *names.at(uint32(near)), To: *names.at(uint32(a.Far())),
+	return graph.Edge{
+		Kind: k, From: from, To: to,
 		FirstSeen: first.Time(), LastSeen: last.Time(), EndedAt: ended.Time(),
 		Count: x.count, Inferred: x.inferred, Sources: x.sources, Alerts: x.alerts,
 	}
-	if a.Backward() {
-		e.From, e.To = e.To, e.From
-	}
-	return e
 }

@@ -99,7 +99,7 @@ func (s *search) answer(ctx context.Context, asked *asking, limit Limit) (*Answe
 	}
 	limit = cmp.Or(limit, late)
 	a := &Answer{
-		Sources: s.sourceIDs(), Hubs: s.hubList(), asking: asked, cut: s.cut, found: s, routes: routes{search: s, known: map[point]*way{}},
+		Sources: s.sourceIDs(), Hubs: s.hubList(), asking: asked, cut: s.cut, found: s, routes: routes{search: s},
 		Completeness: Completeness{limit == LimitNone, limit, s.reached, s.edges},
 	}
 	a.count()
@@ -333,17 +333,17 @@ func (a *Answer) list(after *Target, n int, pass func(compact.Node) bool) []Targ
 	}
 	var out []Target
 	for ; hop < a.found.hopCount() && len(out) < n; hop++ {
-		out = append(out, a.listHop(hop, after, n-len(out), pass)...)
+		out = a.listHop(out, hop, after, n-len(out), pass)
 	}
-	a.routes.shown = a.routes.shown[:0]
+	a.routes.shown = slices.Grow(a.routes.shown[:0], min(len(out), mostShown))
 	for _, t := range out[:min(len(out), mostShown)] {
 		a.routes.shown = append(a.routes.shown, point{t.node, t.Hops, compact.InstantOf(t.Arrival)})
 	}
 	return out
 }
 
-// listHop gives the first n targets at so many hops, in order.
-func (a *Answer) listHop(hop int, after *Target, n int, pass func(compact.Node) bool) []Target {
+// listHop gives also the first n targets at so many hops, in order.
+func (a *Answer) listHop(out []Target, hop int, after *Target, n int, pass func(compact.Node) bool) []Target {
 	s := a.found
 	best := smallest[listed]{n: n, compare: func(x, y listed) int {
 		if x.at != y.at {
@@ -351,6 +351,7 @@ func (a *Answer) listHop(hop int, after *Target, n int, pass func(compact.Node) 
 		}
 		return s.g.Compare(x.node, y.node)
 	}}
+	best.items = make([]listed, 0, min(n, s.starts[hop+1]-s.starts[hop]))
 	s.each(hop, func(l int, node compact.Node) {
 		x := listed{node, s.at(l)}
 		if best.refuses(x) || !s.isTarget(node) || !pass(node) {
@@ -362,7 +363,7 @@ func (a *Answer) listHop(hop int, after *Target, n int, pass func(compact.Node) 
 		}
 		best.add(x)
 	})
-	out := make([]Target, 0, len(best.items))
+	out = slices.Grow(out, len(best.items))
 	for _, x := range best.sorted() {
 		out = append(out, a.target(x, hop))
 	}
@@ -400,8 +401,8 @@ func (a *Answer) Previous(t Target) graph.ID {
 		return graph.ID{}
 	}
 	p, ok := a.found.label(t.node, t.Hops)
-	if w := a.routes.way(p); ok && w != nil {
-		return a.found.g.ID(w.prev.node)
+	if l := a.routes.leg(p); ok && l != nil {
+		return a.found.g.ID(l.prev.node)
 	}
 	return graph.ID{}
 }
@@ -429,50 +430,4 @@ func (a *Answer) route(end func(*search) (point, bool)) Route {
 		return Route{}
 	}
 	return a.routes.to(p)
-}
-
-// smallest keeps the n smallest of what is added, as a heap with the greatest on top.
-type smallest[T any] struct {
-	items   []T
-	n       int
-	compare func(a, b T) int
-}
-
-func (h *smallest[T]) add(x T) {
-	if len(h.items) < h.n {
-		h.items = append(h.items, x)
-		for i := len(h.items) - 1; i > 0; {
-			up := (i - 1) / 2
-			if h.compare(h.items[up], h.items[i]) >= 0 {
-				return
-			}
-			h.items[up], h.items[i], i = h.items[i], h.items[up], up
-		}
-		return
-	}
-	if h.refuses(x) {
-		return
-	}
-	h.items[0] = x
-	for i := 0; ; {
-		great := i
-		for c := 2*i + 1; c <= 2*i+2 && c < len(h.items); c++ {
-			if h.compare(h.items[c], h.items[great]) > 0 {
-				great = c
-			}
-		}
-		if great == i {
-			return
-		}
-		h.items[i], h.items[great], i = h.items[great], h.items[i], great
-	}
-}
-
-// refuses reports whether x is not among the smallest.
-func (h *smallest[T]) refuses(x T) bool { return len(h.items) == h.n && h.compare(x, h.items[0]) >= 0 }
-
-// sorted gives what was kept, the smallest first.
-func (h *smallest[T]) sorted() []T {
-	slices.SortFunc(h.items, h.compare)
-	return h.items
 }

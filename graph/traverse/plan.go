@@ -268,7 +268,8 @@ func (p *planner) open(done []act, n int) (ways [][]remedy, err error) {
 // remedies are what would take a step of the way to a point, in order of id and action; of those that do the same the
 // first of the table.
 func (p *planner) remedies(r *routes, end point, done []act) (out []remedy, err error) {
-	for w := r.way(end); w != nil; w = r.way(end) {
+	for l := r.leg(end); l != nil; l = r.before(l) {
+		w := &l.way
 		if err := p.around([]compact.Node{w.prev.node, end.node}); err != nil {
 			return nil, err
 		}

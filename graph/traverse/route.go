@@ -46,37 +46,95 @@ type point struct {
 	at   compact.Instant
 }
 
+// key tells the points of a search apart: at follows from the others.
+func (p point) key() uint64 { return uint64(p.hop)<<32 | uint64(p.node) }
+
 // way leads to a point from the one before over an arc, as it lies at the node before; none leads to a source.
 type way struct {
 	prev point
 	arc  compact.Arc
 }
 
+// leg is the way that leads to a point.
+type leg struct {
+	way
+	to compact.Instant // the point's arrival
+	// back is the one that leads to prev, nil where prev is a source, once it is traced.
+	back   *leg
+	traced bool
+	// step is what is told of it, once it is.
+	step Step
+	told bool
+}
+
 // routes finds ways again that a search went, each once.
 type routes struct {
 	*search
-	known map[point]*way
+	// known are legs by the key of the point they lead to; nil for a source.
+	known map[uint64]*leg
 	// shown are points to which ways will probably be asked for.
 	shown []point
+	// untold are legs of which steps were not told.
+	untold []*leg
+	// room is for steps.
+	room []Step
 }
 
 // to is the route to a point.
 func (r *routes) to(p point) Route {
-	out := Route{Hops: p.hop, Arrival: p.at.Time(), Steps: make([]Step, 0, p.hop)}
-	for w := r.way(p); w != nil; w = r.way(p) {
-		step := r.step(w, p.at)
-		out.Steps = append(out.Steps, step)
-		out.Inferred = out.Inferred || step.Inferred
-		p = w.prev
+	last, n := r.leg(p), 0
+	for l := last; l != nil; l = r.before(l) {
+		n++
 	}
-	slices.Reverse(out.Steps)
+	out := Route{Hops: p.hop, Arrival: p.at.Time(), Steps: r.roomFor(n)}
+	for l := last; l != nil; l = l.back {
+		n--
+		out.Steps[n] = *r.tell(l)
+		out.Inferred = out.Inferred || l.step.Inferred
+	}
 	return out
 }
 
+func (r *routes) roomFor(n int) (steps []Step) {
+	if len(r.room) < n {
+		r.room = make([]Step, max(n, someLegs))
+	}
+	steps, r.room = r.room[:n:n], r.room[n:]
+	return steps
+}
+
+// tell gives a leg's step. It makes those of all that wait for it, as their memory is looked up together.
+func (r *routes) tell(l *leg) *Step {
+	if l.told {
+		return &l.step
+	}
+	var near [someLegs]compact.Node
+	var arcs [someLegs]compact.Arc
+	var edges [someLegs]graph.Edge
+	for some := range slices.Chunk(r.untold, someLegs) {
+		for i, l := range some {
+			near[i], arcs[i] = l.prev.node, l.arc
+		}
+		r.g.Edges(near[:len(some)], arcs[:], edges[:])
+		for i, l := range some {
+			l.step, l.told = r.stepOf(&edges[i], &l.way, l.to), true
+		}
+	}
+	r.untold = r.untold[:0]
+	return &l.step
+}
+
+// someLegs are told together.
+const someLegs = 16
+
 // step is the move of who held the way's near end since its arrival there, and is at the far end at this instant.
 func (r *routes) step(w *way, at compact.Instant) Step {
-	e, since := r.g.Edge(w.prev.node, w.arc), w.prev.at.Time()
-	same := e.Kind == graph.EdgePossiblySame
+	e := r.g.Edge(w.prev.node, w.arc)
+	return r.stepOf(&e, w, at)
+}
+
+func (r *routes) stepOf(e *graph.Edge, w *way, at compact.Instant) Step {
+	since, same := w.prev.at.Time(), e.Kind == graph.EdgePossiblySame
 	return Step{
 		Kind: e.Kind, From: e.From, To: e.To, Backward: w.arc.Backward(), At: at.Time(),
 		Inferred:  e.Inferred || same,
@@ -85,19 +143,40 @@ func (r *routes) step(w *way, at compact.Instant) Step {
 	}
 }
 
-// way is how the search came to the point, nil for a source.
-func (r *routes) way(p point) *way {
-	w, known := r.known[p]
+// leg is how the search came to the point, nil for a source.
+func (r *routes) leg(p point) *leg {
+	l, known := r.known[p.key()]
 	if !known && r.together(p) {
-		w, known = r.known[p]
+		l, known = r.known[p.key()]
 	}
 	if !known {
-		if w = r.hopTo(p); w == nil && !r.isSource(p) {
-			w = r.sameTo(p)
+		if l = r.hopTo(p); l != nil || r.isSource(p) {
+			r.know(p, l)
+		} else {
+			l = r.sameTo(p)
 		}
-		r.known[p] = w
 	}
-	return w
+	return l
+}
+
+// know keeps the leg to a point, nil to a source.
+func (r *routes) know(p point, l *leg) {
+	if l != nil {
+		l.to = p.at
+		r.untold = append(r.untold, l)
+	}
+	if r.known == nil {
+		r.known = map[uint64]*leg{}
+	}
+	r.known[p.key()] = l
+}
+
+// before is the leg that leads to where this one begins, nil for the first.
+func (r *routes) before(l *leg) *leg {
+	if !l.traced {
+		l.back, l.traced = r.leg(l.prev), true
+	}
+	return l.back
 }
 
 // mostShown bounds routes.shown: who lists more than that counts them.
@@ -132,7 +211,7 @@ func (r *routes) together(p point) bool {
 
 // hopsTo is hopTo for several points of one hop, by the labels of the hop before.
 func (r *routes) hopsTo(wanted []point, from, to int) {
-	best, places := make([]way, len(wanted)), make(map[compact.Node]int, len(wanted))
+	best, found, places := make([]leg, len(wanted)), make([]bool, len(wanted)), make(map[compact.Node]int, len(wanted))
 	r.mark(r.g.Numbers())
 	for i, p := range wanted {
 		places[p.node] = i
@@ -144,15 +223,19 @@ func (r *routes) hopsTo(wanted []point, from, to int) {
 			if r.stamps[a.Far()] != r.stamp || a.Far() == prev.node {
 				continue
 			}
-			p, w := wanted[places[a.Far()]], way{prev, a}
-			found := r.known[p] != nil
-			if found && r.compare(&w, r.known[p]) >= 0 {
+			i, w := places[a.Far()], way{prev, a}
+			if found[i] && r.compare(&w, &best[i].way) >= 0 {
 				continue
 			}
-			if at, ok := r.walks(&w); ok && at == p.at {
-				best[places[p.node]] = w
-				r.known[p] = &best[places[p.node]]
+			if at, ok := r.walks(&w); ok && at == wanted[i].at {
+				best[i].way, found[i] = w, true
 			}
+		}
+	}
+	r.untold = slices.Grow(r.untold, len(wanted))
+	for i, p := range wanted {
+		if found[i] {
+			r.know(p, &best[i])
 		}
 	}
 }
@@ -176,7 +259,7 @@ func (s *search) label(n compact.Node, hop int) (point, bool) {
 
 // hopTo is the move of one hop that made the point: of those that arrive then, the first by the id before, kind and
 // direction. It is nil where none did.
-func (r *routes) hopTo(p point) *way {
+func (r *routes) hopTo(p point) *leg {
 	if p.hop == 0 {
 		return nil
 	}
@@ -198,7 +281,7 @@ func (r *routes) hopTo(p point) *way {
 	if !found {
 		return nil
 	}
-	return &best
+	return &leg{way: best}
 }
 
 // walks reports whether the search walked the way, and when it arrives.
@@ -237,7 +320,7 @@ func compareArcs(a, b compact.Arc) int {
 
 // sameTo finds the ways over possiblySameAs to all that is the same as a point, at its hop and arrival: each the shortest
 // chain from one to which a hop led, or a source, of several the first by ids. It gives that to the point itself.
-func (r *routes) sameTo(p point) *way {
+func (r *routes) sameTo(p point) *leg {
 	all := r.sames(p.node, func(n compact.Node) bool {
 		l, ok := r.label(n, p.hop)
 		return ok && l.at == p.at
@@ -247,8 +330,8 @@ func (r *routes) sameTo(p point) *way {
 	within := map[compact.Node]bool{} // to which the way is still to be found
 	for _, n := range all {
 		o := point{n, p.hop, p.at}
-		if w := r.hopTo(o); w != nil || r.isSource(o) {
-			r.known[o] = w
+		if l := r.hopTo(o); l != nil || r.isSource(o) {
+			r.know(o, l)
 			queue = append(queue, n)
 		} else {
 			within[n] = true
@@ -258,12 +341,13 @@ func (r *routes) sameTo(p point) *way {
 		near := point{queue[0], p.hop, p.at}
 		for _, a := range r.sameArcs(near.node) {
 			if n := a.Far(); within[n] {
-				r.known[point{n, p.hop, p.at}], within[n] = &way{near, a}, false
+				r.know(point{n, p.hop, p.at}, &leg{way: way{near, a}})
+				within[n] = false
 				queue = append(queue, n)
 			}
 		}
 	}
-	return r.known[p]
+	return r.known[p.key()]
 }
 
 // sameArc is possiblySameAs from one node to another, forward where there are both.
