@@ -153,8 +153,10 @@ func expectAt(t *rapid.T, g *Graph, n Node, a Arc, at Instant, want graph.Edge, 
 	if first != InstantOf(want.FirstSeen) || last != InstantOf(want.LastSeen) || ended != InstantOf(want.EndedAt) {
 		t.Fatalf("as of %s it was seen %s, %s, %s; want %+v", at.Time(), first.Time(), last.Time(), ended.Time(), want)
 	}
-	if e := then.Edge(n, a); fmt.Sprintf("%+v", e) != fmt.Sprintf("%+v", want) {
-		t.Fatalf("the graph as of %s has\n%+v, want\n%+v", at.Time(), e, want)
+	together := make([]graph.Edge, 1)
+	then.Edges([]Node{n}, []Arc{a}, together)
+	if e := then.Edge(n, a); fmt.Sprintf("%+v", e) != fmt.Sprintf("%+v", want) || fmt.Sprint(together[0]) != fmt.Sprint(e) {
+		t.Fatalf("the graph as of %s has\n%+v and\n%+v, want\n%+v", at.Time(), e, together[0], want)
 	}
 }
 

@@ -172,6 +172,9 @@ func TestAGraphIsWhatTheModelIsAndStaysSo(t *testing.T) {
 
 func expect(t *rapid.T, g *Graph, m model) {
 	nodes := 0
+	var near []Node
+	var arcs []Arc
+	var together []graph.Edge
 	for _, id := range drawn {
 		of, alias := m.aliases[id]
 		if !alias {
@@ -204,7 +207,7 @@ func expect(t *rapid.T, g *Graph, m model) {
 				e.From != e.To && a.Backward() != (e.To == of) {
 				t.Fatalf("%+v was seen %d, %d, %d, move %d", e, first, last, ended, a.Move())
 			}
-			got = append(got, e)
+			got, near, arcs = append(got, e), append(near, n), append(arcs, a)
 			for _, at := range instants[:4] {
 				if seen := m.edges[e.Key()].Sightings; seen != nil {
 					want, ok := graph.JoinDistinct(e.Kind, e.From, e.To, seen, at)
@@ -212,6 +215,7 @@ func expect(t *rapid.T, g *Graph, m model) {
 				}
 			}
 		}
+		together = append(together, got...)
 		for i := range want {
 			want[i].Sightings = nil
 		}
@@ -221,6 +225,10 @@ func expect(t *rapid.T, g *Graph, m model) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Fatalf("at %s are\n%v\nwant\n%v", id, got, want)
 		}
+	}
+	out := make([]graph.Edge, len(near))
+	if g.Edges(near, arcs, out); fmt.Sprint(out) != fmt.Sprint(together) {
+		t.Fatalf("together the edges are\n%v\none by one\n%v", out, together)
 	}
 	if n, e := g.Size(); n != nodes || e != len(m.edges) {
 		t.Fatalf("%d nodes and %d edges, want %d and %d", n, e, nodes, len(m.edges))

@@ -166,11 +166,15 @@ func (s *search) isHub(n compact.Node, mark compact.Mark, arcs []compact.Arc) bo
 		return true
 	}
 	shared, degree := &s.ways.shared[mark.Kind()], 0
-	s.mark(s.g.Numbers())
+	s.number(s.g.Numbers(), 1)
 	for part := range s.walked(n, shared, arcs) {
 		for _, a := range part {
 			far := a.Far()
-			if allowed := shared[a.Move()]; allowed != 0 && far != n && s.allows(allowed, far) && !s.marked(far) {
+			if allowed := shared[a.Move()]; allowed == 0 || far == n || !s.allows(allowed, far) {
+				continue
+			}
+			if _, counted := s.numbered(far); !counted {
+				s.give(far, 0)
 				degree++
 			}
 		}

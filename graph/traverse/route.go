@@ -211,19 +211,19 @@ func (r *routes) together(p point) bool {
 
 // hopsTo is hopTo for several points of one hop, by the labels of the hop before.
 func (r *routes) hopsTo(wanted []point, from, to int) {
-	best, found, places := make([]leg, len(wanted)), make([]bool, len(wanted)), make(map[compact.Node]int, len(wanted))
-	r.mark(r.g.Numbers())
+	best, found := make([]leg, len(wanted)), make([]bool, len(wanted))
+	r.number(r.g.Numbers(), uint32(len(wanted)))
 	for i, p := range wanted {
-		places[p.node] = i
-		r.marked(p.node)
+		r.give(p.node, i)
 	}
 	for l := from; l < to; l++ {
 		prev := point{r.nodes[l], wanted[0].hop - 1, r.at(l)}
 		for _, a := range r.g.Arcs(prev.node) {
-			if r.stamps[a.Far()] != r.stamp || a.Far() == prev.node {
+			i, is := r.numbered(a.Far())
+			if !is || a.Far() == prev.node {
 				continue
 			}
-			i, w := places[a.Far()], way{prev, a}
+			w := way{prev, a}
 			if found[i] && r.compare(&w, &best[i].way) >= 0 {
 				continue
 			}
@@ -233,6 +233,9 @@ func (r *routes) hopsTo(wanted []point, from, to int) {
 		}
 	}
 	r.untold = slices.Grow(r.untold, len(wanted))
+	if r.known == nil {
+		r.known = make(map[uint64]*leg, 2*len(wanted))
+	}
 	for i, p := range wanted {
 		if found[i] {
 			r.know(p, &best[i])

@@ -1,6 +1,7 @@
 package traverse
 
 import (
+	"math"
 	"sync"
 
 	"github.com/clew-security/clew/graph/compact"
@@ -19,9 +20,9 @@ type scratch struct {
 	befores []uint32
 	// starts[h] is the first label of h hops; behind them comes the end.
 	starts []int
-	// stamps mark nodes for one purpose at a time: those that have the present stamp.
-	stamps []uint32
-	stamp  uint32
+	// stamps number some nodes for one purpose at a time: from base on, below base+size.
+	stamps     []uint32
+	base, size uint32
 }
 
 // hold is the last label of a node: its number plus one, 0 for none, and its arrival.
@@ -59,20 +60,23 @@ func fitted[T any](list []T, n int) []T {
 	return list[:n]
 }
 
-// mark begins to mark nodes anew.
-func (s *scratch) mark(numbers int) {
+// number begins to number nodes anew, by numbers below size.
+func (s *scratch) number(numbers int, size uint32) {
 	s.stamps = fitted(s.stamps, numbers)
-	if s.stamp++; s.stamp == 0 {
+	if s.base += s.size; s.base == 0 || s.base > math.MaxUint32-size {
 		clear(s.stamps)
-		s.stamp = 1
+		s.base = 1
 	}
+	s.size = size
 }
 
-// marked marks a node, and reports whether it was.
-func (s *scratch) marked(n compact.Node) bool {
-	was := s.stamps[n] == s.stamp
-	s.stamps[n] = s.stamp
-	return was
+// give gives a node a number.
+func (s *scratch) give(n compact.Node, number int) { s.stamps[n] = s.base + uint32(number) }
+
+// numbered is the node's number, if it has one.
+func (s *scratch) numbered(n compact.Node) (number int, ok bool) {
+	i := s.stamps[n] - s.base
+	return int(i), i < s.size
 }
 
 // release gives the memory to the next search.
