@@ -3,6 +3,7 @@ package traverse
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/clew-security/clew/graph/compact"
 )
@@ -31,9 +32,17 @@ type hold struct {
 	last uint32
 }
 
-var scratches sync.Pool
+// scratches are idle; the collector takes those that are for long. One stays in lastUsed: where questions come now and
+// then, making it anew would take longer than most of them.
+var (
+	scratches sync.Pool
+	lastUsed  atomic.Pointer[scratch]
+)
 
 func newScratch() *scratch {
+	if s := lastUsed.Swap(nil); s != nil {
+		return s
+	}
 	if s, ok := scratches.Get().(*scratch); ok {
 		return s
 	}
@@ -95,5 +104,7 @@ func (s *scratch) release() {
 		}
 	}
 	s.nodes, s.ats, s.befores, s.starts = s.nodes[:0], s.ats[:0], s.befores[:0], s.starts[:0]
-	scratches.Put(s)
+	if !lastUsed.CompareAndSwap(nil, s) {
+		scratches.Put(s)
+	}
 }

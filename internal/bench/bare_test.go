@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/clew-security/clew/graph"
 )
@@ -19,7 +18,31 @@ type bare struct {
 	offsets    []uint32
 	neighbours []uint32
 	kinds      []graph.Kind
-	idle       sync.Pool // of *bareSearch
+	idle       idle[*bareSearch]
+}
+
+// idle is memory that is used again. Unlike a sync.Pool's the collector takes none of it while other sides answer.
+type idle[T any] struct {
+	make func() T
+	kept chan T
+}
+
+func newIdle[T any](one func() T) idle[T] { return idle[T]{one, make(chan T, manyClients)} }
+
+func (i idle[T]) get() T {
+	select {
+	case x := <-i.kept:
+		return x
+	default:
+		return i.make()
+	}
+}
+
+func (i idle[T]) put(x T) {
+	select {
+	case i.kept <- x:
+	default:
+	}
 }
 
 // bareSearch is the memory of one search, used again by the next.
@@ -43,7 +66,7 @@ func newBare(g *reachGraph) *bare {
 		put(e.from, e.to)
 		put(e.to, e.from)
 	}
-	b.idle.New = func() any { return &bareSearch{seen: make([]uint64, len(g.ids)/64+1)} }
+	b.idle = newIdle(func() *bareSearch { return &bareSearch{seen: make([]uint64, len(g.ids)/64+1)} })
 	return b
 }
 
@@ -55,8 +78,8 @@ func (b *bare) reach(_ context.Context, seed graph.ID, hops int) (reachAnswer, e
 	if !ok {
 		return reachAnswer{}, fmt.Errorf("%w: %s", graph.ErrNotFound, seed)
 	}
-	s := b.idle.Get().(*bareSearch)
-	defer b.idle.Put(s)
+	s := b.idle.get()
+	defer b.idle.put(s)
 	b.search(s, n, hops)
 	a := b.answer(s.reached, s.ends, func(_, _ uint32) int { return 0 })
 	s.forget()

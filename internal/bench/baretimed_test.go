@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
@@ -25,7 +24,7 @@ type bareTimed struct {
 	// arcs from node n are those from offsets[n] to before offsets[n+1].
 	offsets []uint32
 	arcs    []timedArc
-	idle    sync.Pool // of *timedSearch
+	idle    idle[*timedSearch]
 }
 
 // timedArc can be used until an instant by who holds its near end; he holds the far end then, but not before first.
@@ -65,13 +64,13 @@ func newBareTimed(b *bare, start compact.Instant) *bareTimed {
 		t.arcs[next[near]] = timedArc{r.first, r.until, far}
 		next[near]++
 	})
-	t.idle.New = func() any {
+	t.idle = newIdle(func() *timedSearch {
 		s := &timedSearch{arrivals: make([]compact.Instant, len(b.ids)), queued: make([]uint8, len(b.ids)), firstAt: make([]compact.Instant, len(b.ids))}
 		for n := range s.arrivals {
 			s.arrivals[n] = unreached
 		}
 		return s
-	}
+	})
 	return t
 }
 
@@ -106,8 +105,8 @@ func (t *bareTimed) reach(_ context.Context, seed graph.ID, hops int) (reachAnsw
 	if !ok {
 		return reachAnswer{}, fmt.Errorf("%w: %s", graph.ErrNotFound, seed)
 	}
-	s := t.idle.Get().(*timedSearch)
-	defer t.idle.Put(s)
+	s := t.idle.get()
+	defer t.idle.put(s)
 	t.search(s, n, hops)
 	a := t.answer(s.reached, s.ends, func(a, b uint32) int { return cmp.Compare(s.firstAt[a], s.firstAt[b]) })
 	for i := range a.first {

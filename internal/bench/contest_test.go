@@ -208,8 +208,8 @@ func (b *bare) falseWitness(seed graph.ID, a reachAnswer) error {
 	if len(a.first) == 0 {
 		return nil
 	}
-	s := b.idle.Get().(*bareSearch)
-	defer b.idle.Put(s)
+	s := b.idle.get()
+	defer b.idle.put(s)
 	defer s.forget()
 	b.search(s, b.number[seed], a.first[len(a.first)-1].hops)
 	hops := make(map[uint32]int, len(s.reached))

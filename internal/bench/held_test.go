@@ -16,6 +16,7 @@ import (
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
 	"github.com/clew-security/clew/graph/embedded"
+	"github.com/clew-security/clew/graph/neo4j"
 	"github.com/clew-security/clew/graph/topology"
 	"github.com/clew-security/clew/graph/traverse"
 	"github.com/clew-security/clew/internal/estate"
@@ -29,7 +30,10 @@ const lateBatches = 40
 // ask and while none do.
 func BenchmarkHeld(b *testing.B) {
 	size, _ := settings(b)
-	h := heldBench{store: filepath.Join(b.TempDir(), "store"), file: filepath.Join(b.TempDir(), "graph")}
+	dir := filepath.Join(b.TempDir(), "store")
+	h := heldBench{file: filepath.Join(b.TempDir(), "graph"), store: func() (graph.Store, error) {
+		return embedded.Open(dir, embedded.Options{})
+	}}
 	if err := errors.Join(h.fill(b.Context(), size), h.start(b.Context()), h.again(b.Context())); err != nil {
 		b.Fatal(err)
 	}
@@ -45,13 +49,31 @@ func BenchmarkHeld(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // the run is one operation
 }
 
+// BenchmarkHeldOfNeo4j is BenchmarkHeld of a Neo4j on the same machine, without what commits take to show.
+func BenchmarkHeldOfNeo4j(b *testing.B) {
+	size, _ := settings(b)
+	server, _, _ := neo4jFor(b)
+	o := neo4j.Options{URI: server.URL, User: server.User, Password: server.Password}
+	if _, _, err := neo4j.Migrate(b.Context(), o); err != nil {
+		b.Fatal(err)
+	}
+	h := heldBench{file: filepath.Join(b.TempDir(), "graph"), store: func() (graph.Store, error) { return neo4j.Open(b.Context(), o) }}
+	if err := errors.Join(h.fill(b.Context(), size), h.start(b.Context()), h.again(b.Context())); err != nil {
+		b.Fatal(err)
+	}
+	defer h.close()
+	fmt.Printf("\n%s: %d nodes, %d edges\n\n%s", b.Name(), h.nodes, h.edges, h.table())
+	b.ReportMetric(0, "ns/op") // the run is one operation
+}
+
 // heldBench is an estate in a store and in memory.
 type heldBench struct {
-	store, file string
-	late        []graph.Batch
-	some        []graph.ID // entities to ask about
+	store func() (graph.Store, error)
+	file  string
+	late  []graph.Batch
+	some  []graph.ID // entities to ask about
 
-	s *embedded.Store
+	s graph.Store
 	t *topology.Topology
 
 	nodes, edges                    int
@@ -62,7 +84,7 @@ type heldBench struct {
 
 // fill commits all but the last batches.
 func (h *heldBench) fill(ctx context.Context, size estate.Options) error {
-	s, err := embedded.Open(h.store, embedded.Options{})
+	s, err := h.store()
 	if err != nil {
 		return err
 	}
@@ -86,7 +108,7 @@ func (h *heldBench) fill(ctx context.Context, size estate.Options) error {
 
 func (h *heldBench) follow(ctx context.Context) (open, shown time.Duration, err error) {
 	began := time.Now()
-	if h.s, err = embedded.Open(h.store, embedded.Options{}); err != nil {
+	if h.s, err = h.store(); err != nil {
 		return 0, 0, err
 	}
 	open, began = time.Since(began), time.Now()

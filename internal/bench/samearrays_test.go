@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/compact"
@@ -21,7 +20,7 @@ type sameArrays struct {
 	far   [32][compact.Moves]uint32
 	nodes []compact.Node // by the number in reachGraph
 	names []uint32       // the other way
-	idle  sync.Pool      // of *timedSearch
+	idle  idle[*timedSearch]
 }
 
 func newSameArrays(t *bareTimed, held *compact.Graph) *sameArrays {
@@ -44,7 +43,7 @@ func newSameArrays(t *bareTimed, held *compact.Graph) *sameArrays {
 			}
 		}
 	}
-	s.idle.New = t.idle.New
+	s.idle = newIdle(t.idle.make)
 	return s
 }
 
@@ -55,8 +54,8 @@ func (s *sameArrays) reach(_ context.Context, seed graph.ID, hops int) (reachAns
 	if !ok {
 		return reachAnswer{}, fmt.Errorf("%w: %s", graph.ErrNotFound, seed)
 	}
-	x := s.idle.Get().(*timedSearch)
-	defer s.idle.Put(x)
+	x := s.idle.get()
+	defer s.idle.put(x)
 	s.search(x, n, hops)
 	named := make([]uint32, len(x.reached))
 	for i, n := range x.reached {
