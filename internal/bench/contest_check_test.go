@@ -205,3 +205,20 @@ func TestNeo4jGivesTheSameAnswersAsTheBareSearch(t *testing.T) {
 		}
 	}
 }
+
+// slow answers nothing before it is told to stop.
+type slow struct{ spoiled }
+
+func (s slow) reach(ctx context.Context, _ graph.ID, _ int) (reachAnswer, error) {
+	<-ctx.Done()
+	return reachAnswer{}, ctx.Err()
+}
+
+func TestASideThatIsTooSlowSitsOut(t *testing.T) {
+	c, _ := tinyContest(t, nil)
+	c.sides[1], c.budget = slow{c.sides[1].(spoiled)}, 100*time.Millisecond
+	rounds, err := c.run(t.Context(), []int{2})
+	if err != nil || len(rounds) != 1 || len(rounds[0].alone[1].asked()) != 0 || len(rounds[0].many[1].asked()) != 0 {
+		t.Errorf("%+v (%v)", rounds, err)
+	}
+}

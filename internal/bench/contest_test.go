@@ -43,7 +43,7 @@ type timed struct {
 	wall time.Duration
 }
 
-// run asks for the depths in turn. It returns the first error: of a side, or where sides disagree.
+// run asks for the depths in turn. It returns the first error, of a side or where sides disagree, and the rounds before.
 func (c contest) run(ctx context.Context, depths []int) (out []round, err error) {
 	for _, hops := range depths {
 		if err := c.warm(ctx, hops); err != nil {
@@ -59,7 +59,7 @@ func (c contest) run(ctx context.Context, depths []int) (out []round, err error)
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%d hops: %w", hops, err)
+			return out, fmt.Errorf("%d hops: %w", hops, err)
 		}
 		out = append(out, r)
 	}
@@ -75,7 +75,9 @@ func (c contest) warm(ctx context.Context, hops int) error {
 			if time.Since(began) > c.budget/8 {
 				break
 			}
-			if _, _, err := c.ask(ctx, s, seed, hops); err != nil {
+			if _, took, err := c.ask(ctx, s, seed, hops); err != nil && took >= c.budget {
+				break
+			} else if err != nil {
 				return fmt.Errorf("%s, warming up: %w", s.name(), err)
 			}
 		}
@@ -116,6 +118,10 @@ func (c contest) turn(ctx context.Context, r *round, j, first int, wants []*reac
 	t, answers := &r.alone[j], []reachAnswer{}
 	for i := first; i < first+len(wants) && t.wall <= c.budget; i++ {
 		a, took, err := c.ask(ctx, c.sides[j], c.seeds[i], r.hops)
+		if err != nil && took >= c.budget { // it sits out
+			t.wall += took
+			break
+		}
 		if err != nil {
 			return c.accept(c.sides[j], c.seeds[i], a, a, err)
 		}
@@ -179,9 +185,11 @@ func (c contest) pass(ctx context.Context, hops int, s side, wanted []reachAnswe
 				if i >= len(wanted) {
 					return
 				}
-				var a reachAnswer
-				a, took[i], faults[i] = c.ask(ctx, s, c.seeds[i], hops)
-				faults[i] = c.accept(s, c.seeds[i], a, wanted[i], faults[i])
+				a, t, err := c.ask(ctx, s, c.seeds[i], hops)
+				if err != nil && t >= c.budget { // not answered
+					return
+				}
+				took[i], faults[i] = t, c.accept(s, c.seeds[i], a, wanted[i], err)
 			}
 		})
 	}
@@ -191,7 +199,7 @@ func (c contest) pass(ctx context.Context, hops int, s side, wanted []reachAnswe
 			return nil, fmt.Errorf("%d clients: %w", manyClients, err)
 		}
 	}
-	return took[:min(int(next.Load()), len(took))], nil
+	return slices.DeleteFunc(took, func(d time.Duration) bool { return d == 0 }), nil
 }
 
 // ask waits no longer than the budget.

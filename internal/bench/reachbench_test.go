@@ -68,11 +68,11 @@ func reachContest(b *testing.B) (*bare, contest) {
 
 func (c contest) print(b *testing.B, g *reachGraph) {
 	rounds, err := c.run(b.Context(), reachDepths)
+	// Not by b.Log, which cuts what is longer than ten lines.
+	fmt.Printf("\n%s: %d nodes, %d edges, %d seeds.\n\n%s\n", b.Name(), len(g.ids), len(g.edges), len(c.seeds), report(rounds))
 	if err != nil {
 		b.Fatal(err)
 	}
-	// Not by b.Log, which cuts what is longer than ten lines.
-	fmt.Printf("\n%s: %d nodes, %d edges, %d seeds.\n\n%s\n", b.Name(), len(g.ids), len(g.edges), len(c.seeds), report(rounds))
 	b.ReportMetric(0, "ns/op") // the run is one operation
 }
 
