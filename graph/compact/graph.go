@@ -208,14 +208,16 @@ func (g *Graph) Edge(near Node, a Arc) graph.Edge {
 	return whole(&g.names, &g.records, &g.rest, near, a)
 }
 
+// Together is how many edges Edges looks up at once.
+const Together = 16
+
 // Edges puts Edge of arcs, each at the node in its place, into out, which must have room. An edge lies in several
 // places, and each look waits for memory: these waits need not follow one another.
 func (g *Graph) Edges(near []Node, arcs []Arc, out []graph.Edge) {
-	const some = 16
-	var records [some]record
-	var shares [some]*shared
+	var records [Together]record
+	var shares [Together]*shared
 	for len(near) > 0 && !g.past {
-		n := min(some, len(near))
+		n := min(Together, len(near))
 		for i, a := range arcs[:n] {
 			records[i] = *g.records.at(a.Edge())
 		}

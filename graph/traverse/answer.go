@@ -401,7 +401,10 @@ func (a *Answer) Previous(t Target) graph.ID {
 		return graph.ID{}
 	}
 	p, ok := a.found.label(t.node, t.Hops)
-	if l := a.routes.leg(p); ok && l != nil {
+	if !ok {
+		return graph.ID{}
+	}
+	if l := a.routes.leg(p); l != nil {
 		return a.found.g.ID(l.prev.node)
 	}
 	return graph.ID{}

@@ -62,9 +62,8 @@ type leg struct {
 	// back is the one that leads to prev, nil where prev is a source, once it is traced.
 	back   *leg
 	traced bool
-	// step is what is told of it, once it is.
-	step Step
-	told bool
+	// step is what is told of it, nil before it is.
+	step *Step
 }
 
 // routes finds ways again that a search went, each once.
@@ -74,9 +73,9 @@ type routes struct {
 	known map[uint64]*leg
 	// shown are points to which ways will probably be asked for.
 	shown []point
-	// untold are legs of which steps were not told.
+	// untold are legs of which no steps were told.
 	untold []*leg
-	// room is for steps.
+	// room is for steps of routes, in blocks: who keeps one keeps its block.
 	room []Step
 }
 
@@ -90,42 +89,43 @@ func (r *routes) to(p point) Route {
 	for l := last; l != nil; l = l.back {
 		n--
 		out.Steps[n] = *r.tell(l)
-		out.Inferred = out.Inferred || l.step.Inferred
+		out.Inferred = out.Inferred || out.Steps[n].Inferred
 	}
 	return out
 }
 
 func (r *routes) roomFor(n int) (steps []Step) {
 	if len(r.room) < n {
-		r.room = make([]Step, max(n, someLegs))
+		r.room = make([]Step, max(n, compact.Together))
 	}
 	steps, r.room = r.room[:n:n], r.room[n:]
 	return steps
 }
 
-// tell gives a leg's step. It makes those of all that wait for it, as their memory is looked up together.
+// tell gives a leg's step. It makes the steps of all legs that are known, also for who asks for one: their memory is
+// looked up together, and a page's will be asked for.
 func (r *routes) tell(l *leg) *Step {
-	if l.told {
-		return &l.step
+	if l.step != nil {
+		return l.step
 	}
-	var near [someLegs]compact.Node
-	var arcs [someLegs]compact.Arc
-	var edges [someLegs]graph.Edge
-	for some := range slices.Chunk(r.untold, someLegs) {
+	var near [compact.Together]compact.Node
+	var arcs [compact.Together]compact.Arc
+	var edges [compact.Together]graph.Edge
+	steps := make([]Step, len(r.untold))
+	for some := range slices.Chunk(r.untold, compact.Together) {
 		for i, l := range some {
 			near[i], arcs[i] = l.prev.node, l.arc
 		}
 		r.g.Edges(near[:len(some)], arcs[:], edges[:])
 		for i, l := range some {
-			l.step, l.told = r.stepOf(&edges[i], &l.way, l.to), true
+			steps[i] = r.stepOf(&edges[i], &l.way, l.to)
+			l.step = &steps[i]
 		}
+		steps = steps[len(some):]
 	}
 	r.untold = r.untold[:0]
-	return &l.step
+	return l.step
 }
-
-// someLegs are told together.
-const someLegs = 16
 
 // step is the move of who held the way's near end since its arrival there, and is at the far end at this instant.
 func (r *routes) step(w *way, at compact.Instant) Step {
@@ -237,7 +237,7 @@ func (r *routes) hopsTo(wanted []point, from, to int) {
 		r.known = make(map[uint64]*leg, 2*len(wanted))
 	}
 	for i, p := range wanted {
-		if found[i] {
+		if _, known := r.known[p.key()]; found[i] && !known {
 			r.know(p, &best[i])
 		}
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,8 +23,8 @@ type contest struct {
 	seeds, warmUp []graph.ID
 	// check looks at an answer with witnesses; nil where there is nothing to look for.
 	check func(seed graph.ID, a reachAnswer) error
-	// budget is how long one side may take for one depth with one client, after which it sits out. With many clients
-	// it has a quarter of that.
+	// budget is how long one side may take for one depth with one client, after which it sits out, and for one question.
+	// With many clients it asks nothing more after a quarter of that.
 	budget time.Duration
 	// enough is how long many clients go on, once they have asked about all seeds.
 	enough time.Duration
@@ -38,7 +39,8 @@ type round struct {
 // timed is what one side took.
 type timed struct {
 	side string
-	// took by seed; zero for one that was not asked about. With many clients: of each question, in no order.
+	// took by seed; zero for one that was not asked about, or not answered. With many clients: of each question that was
+	// answered, in no order.
 	took []time.Duration
 	wall time.Duration
 }
@@ -66,7 +68,7 @@ func (c contest) run(ctx context.Context, depths []int) (out []round, err error)
 	return out, nil
 }
 
-// warm lets every side answer without being measured, for at most an eighth of its budget: a virtual machine compiles
+// warm lets every side answer without being measured, and asks nothing more after an eighth of its budget: a virtual machine compiles
 // what is asked often, plans are made, pages read.
 func (c contest) warm(ctx context.Context, hops int) error {
 	for _, s := range c.sides {
@@ -75,7 +77,7 @@ func (c contest) warm(ctx context.Context, hops int) error {
 			if time.Since(began) > c.budget/8 {
 				break
 			}
-			if _, took, err := c.ask(ctx, s, seed, hops); err != nil && took >= c.budget {
+			if _, _, err := c.ask(ctx, s, seed, hops); errors.Is(err, errLate) {
 				break
 			} else if err != nil {
 				return fmt.Errorf("%s, warming up: %w", s.name(), err)
@@ -118,7 +120,7 @@ func (c contest) turn(ctx context.Context, r *round, j, first int, wants []*reac
 	t, answers := &r.alone[j], []reachAnswer{}
 	for i := first; i < first+len(wants) && t.wall <= c.budget; i++ {
 		a, took, err := c.ask(ctx, c.sides[j], c.seeds[i], r.hops)
-		if err != nil && took >= c.budget { // it sits out
+		if errors.Is(err, errLate) { // it sits out
 			t.wall += took
 			break
 		}
@@ -186,7 +188,7 @@ func (c contest) pass(ctx context.Context, hops int, s side, wanted []reachAnswe
 					return
 				}
 				a, t, err := c.ask(ctx, s, c.seeds[i], hops)
-				if err != nil && t >= c.budget { // not answered
+				if errors.Is(err, errLate) {
 					return
 				}
 				took[i], faults[i] = t, c.accept(s, c.seeds[i], a, wanted[i], err)
@@ -202,12 +204,18 @@ func (c contest) pass(ctx context.Context, hops int, s side, wanted []reachAnswe
 	return slices.DeleteFunc(took, func(d time.Duration) bool { return d == 0 }), nil
 }
 
+// errLate is the error of a side that did not answer within the budget.
+var errLate = errors.New("no answer within the budget")
+
 // ask waits no longer than the budget.
 func (c contest) ask(ctx context.Context, s side, seed graph.ID, hops int) (reachAnswer, time.Duration, error) {
-	ctx, stop := context.WithTimeout(ctx, c.budget)
+	asking, stop := context.WithTimeout(ctx, c.budget)
 	defer stop()
 	began := time.Now()
-	a, err := s.reach(ctx, seed, hops)
+	a, err := s.reach(asking, seed, hops)
+	if err != nil && ctx.Err() == nil && errors.Is(asking.Err(), context.DeadlineExceeded) {
+		err = errLate
+	}
 	return a, time.Since(began), err
 }
 

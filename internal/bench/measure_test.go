@@ -57,7 +57,7 @@ func (m measured) at(share float64) time.Duration {
 	return quantile(slices.Sorted(slices.Values(m.latencies)), share).Round(100 * time.Microsecond)
 }
 
-// quantile is what a share of the sorted values stays below.
+// quantile is the value up to which a share of the sorted values, of which there must be some, lie.
 func quantile[T any](sorted []T, share float64) T { return sorted[int(share*float64(len(sorted)-1))] }
 
 // cpuTime of the processes so far, user and system, as Linux counts it (proc(5): fields 14 and 15 of stat, in

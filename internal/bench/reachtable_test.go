@@ -42,13 +42,17 @@ func ratios(out *strings.Builder, rounds []round) {
 		fmt.Fprintf(out, "| %s |", t.side)
 		for _, r := range rounds {
 			ratio, seeds := r.alone[i].against(r.alone[0])
+			if seeds == 0 {
+				fmt.Fprint(out, " – |")
+				continue
+			}
 			fmt.Fprintf(out, " %.2f (%d) |", ratio, seeds)
 		}
 		fmt.Fprintln(out)
 	}
 }
 
-// against is the ratio of the total times over the seeds that both were asked about, and how many these are.
+// against is the ratio of the total times over the seeds of which both answered, and how many these are.
 func (t timed) against(base timed) (ratio float64, seeds int) {
 	var mine, others time.Duration
 	for i, took := range t.took {
@@ -59,7 +63,7 @@ func (t timed) against(base timed) (ratio float64, seeds int) {
 	return float64(mine) / float64(others), seeds
 }
 
-// asked are the times of the questions that were asked, shortest first.
+// asked are the times of the questions that were answered, shortest first. A side that sits out has its slowest ones left out.
 func (t timed) asked() []time.Duration {
 	out := slices.DeleteFunc(slices.Clone(t.took), func(d time.Duration) bool { return d == 0 })
 	slices.Sort(out)

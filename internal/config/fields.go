@@ -109,7 +109,7 @@ func Fields() []Field {
 			func(c *Config) value { return durationValue{&c.Replica.Poll, 10 * time.Millisecond, time.Minute} }, always},
 		{"replica.maxStale", "1m", "How old a replica's knowledge may be before `/readyz` says so and it should get no more requests.", false,
 			func(c *Config) value { return durationValue{&c.Replica.MaxStale, 100 * time.Millisecond, time.Hour} }, always},
-		{"replica.bytes", "4GiB", "Memory for the graphs that are kept ready for questions, roughly: when one more tenant is asked about, those go that were asked about longest ago.", false,
+		{"replica.bytes", "4GiB", "Memory for the graphs that are kept ready for questions, roughly: when one more tenant is asked about, those go that were asked about longest ago. What answering takes comes on top.", false,
 			func(c *Config) value { return sizeValue{&c.Replica.Bytes, mib, tib} }, always},
 		{"replica.dir", "", "Directory for copies of these graphs, which spare a start the reading of the whole store; `off` for none. No other process may use it. They may be deleted at any time; a start deletes those that are of no use to it any more. Empty: `replica` in the embedded store's directory, or in `dataDir`.", false,
 			func(c *Config) value {
