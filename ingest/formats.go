@@ -12,31 +12,32 @@ import (
 // reject file, for the records in them.
 const Auto = "auto"
 
+// formats are in the order in which they are asked whether a record is theirs.
+var formats = []format.Format{clew.Format, sentinel.Format, graphsec.Format}
+
 // Formats are the decoders by name; Auto is among them.
 func Formats() map[string]format.Decoder {
-	byName := map[string]format.Decoder{
-		format.Graph: graphsec.Decode, format.Sentinel: sentinel.Decode, format.Clew: clew.Decode,
-	}
-	detect := func(raw []byte) ([]format.Record, error) {
-		name, err := format.Detect(raw)
-		if err != nil {
-			return nil, err
-		}
-		if name == format.Rejected {
-			return nil, format.Invalid("a reject within a reject")
-		}
-		return byName[name](raw)
-	}
-	all := map[string]format.Decoder{Auto: func(raw []byte) ([]format.Record, error) {
-		if name, err := format.Detect(raw); err != nil || name != format.Rejected {
-			return detect(raw)
-		}
-		return unwrap(raw, detect)
-	}}
-	for name, d := range byName {
-		all[name] = d
+	all := map[string]format.Decoder{Auto: decodeAny}
+	for _, f := range formats {
+		all[f.Name] = f.Decode
 	}
 	return all
+}
+
+// decodeAny decodes a record of any format, or of any in a line of a reject file.
+func decodeAny(raw []byte) ([]format.Record, error) {
+	fields, err := format.FieldsOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	if isReject(fields) {
+		return unwrap(raw)
+	}
+	f, err := format.Detect(fields, formats)
+	if err != nil {
+		return nil, err
+	}
+	return f.Decode(raw)
 }
 
 // part is what one record brings to a batch.

@@ -329,28 +329,32 @@ func TestTheBatchCarriesWhatThePipelineSays(t *testing.T) {
 
 func TestTheFormatIsFoundByTheShapeOfEachRecord(t *testing.T) {
 	for raw, want := range map[string]string{
-		`{"@odata.type":"#microsoft.graph.security.alert"}`:    format.Graph,
-		`{"@odata.type":"#microsoft.graph.security.incident"}`: format.Graph,
-		`{"evidence":[]}`:                                format.Graph,
-		`{"serviceSource":"x"}`:                          format.Graph,
-		`{"providerAlertId":"x"}`:                        format.Graph,
-		`{"alerts":[],"incidentWebUrl":"x"}`:             format.Graph,
-		`{"SystemAlertId":"x"}`:                          format.Sentinel,
-		`{"VendorOriginalId":"x"}`:                       format.Sentinel,
-		`{"Entities":"[]","ProviderName":"x"}`:           format.Sentinel,
-		`{"type":"entity","keys":{}}`:                    format.Clew,
-		`{"type":"edge","from":{},"to":{}}`:              format.Clew,
-		`{"file":"f","line":1,"reason":"r","record":{}}`: format.Rejected,
-		`{}`:                       "an object without fields",
-		`{"value":{}}`:             "the page's value is no list",
-		`{"@odata.x":1,"value":7}`: "the page's value is no list",
+		`{"@odata.type":"#microsoft.graph.security.alert"}`:    "graph",
+		`{"@odata.type":"#microsoft.graph.security.incident"}`: "graph",
+		`{"evidence":[]}`:                      "graph",
+		`{"serviceSource":"x"}`:                "graph",
+		`{"providerAlertId":"x"}`:              "graph",
+		`{"alerts":[],"incidentWebUrl":"x"}`:   "graph",
+		`{"SystemAlertId":"x"}`:                "sentinel",
+		`{"VendorOriginalId":"x"}`:             "sentinel",
+		`{"Entities":"[]","ProviderName":"x"}`: "sentinel",
+		`{"type":"entity","keys":{}}`:          "clew",
+		`{"type":"edge","from":{},"to":{}}`:    "clew",
+		`{}`:                                   "an object without fields",
+		`{"value":{}}`:                         "the page's value is no list",
+		`{"@odata.x":1,"value":7}`:             "the page's value is no list",
 		`{"error":{"code":"InvalidAuthenticationToken","message":"expired"}}`: `an API's error in place of data: code "InvalidAuthenticationToken", message "expired"`,
 		`{"z\u001b[2J":1}`: `"z\x1b[2J"`,
 		`{"z":1,"a":2}`:    `the fields "a", "z"`,
 		`{"alerts":[]}`:    `the fields "alerts"`,
 		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1}`: `"k", "l", …`,
 	} {
-		got, err := format.Detect([]byte(raw))
+		fields, err := format.FieldsOf([]byte(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := format.Detect(fields, formats)
+		got := f.Name
 		if got != want && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %q %v, want %q", raw, got, err, want)
 		}

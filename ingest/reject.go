@@ -30,8 +30,18 @@ func (r Reject) Place() string {
 	return format.Raw{File: r.File, Line: r.Line, Offset: r.Offset, Within: r.Offset > 0}.Place()
 }
 
+func isReject(f format.Fields) bool { return f.Has("file", "line", "reason", "record") }
+
+// decodeRejected decodes what was rejected, which is no reject itself.
+func decodeRejected(raw []byte) ([]format.Record, error) {
+	if fields, err := format.FieldsOf(raw); err == nil && isReject(fields) {
+		return nil, format.Invalid("a reject within a reject")
+	}
+	return decodeAny(raw)
+}
+
 // unwrap decodes the record in a line of a reject file. One that is no object is rejected again.
-func unwrap(raw []byte, decode format.Decoder) ([]format.Record, error) {
+func unwrap(raw []byte) ([]format.Record, error) {
 	var r struct {
 		Reason string          `json:"reason"`
 		Record json.RawMessage `json:"record"`
@@ -39,7 +49,7 @@ func unwrap(raw []byte, decode format.Decoder) ([]format.Record, error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, format.Invalid("a reject: %s", format.Reword(err))
 	}
-	records, err := decode(r.Record)
+	records, err := decodeRejected(r.Record)
 	if !bytes.HasPrefix(r.Record, []byte("{")) {
 		err = format.Invalid("%s%s", before, strings.TrimPrefix(r.Reason, before))
 	}

@@ -8,48 +8,52 @@ import (
 	"strings"
 )
 
-// The names of the formats, as the -format flag takes them and AlertContent.Format keeps them.
-const (
-	Graph    = "graph"
-	Sentinel = "sentinel"
-	Clew     = "clew"
-	// Rejected is no format of its own: a line of a reject file, which holds a record of any.
-	Rejected = "reject"
-)
+// Format is one shape of records.
+type Format struct {
+	// Name is what the --format flag takes, and AlertContent.Format keeps.
+	Name string
+	// Is reports whether an object with these fields at its top is a record of the format.
+	Is     func(Fields) bool
+	Decode Decoder
+}
 
-// Detect names the format of a record by its shape. The error wraps graph.ErrInvalid and names the fields
-// at the record's top, so that the person who has the file knows what it is.
-func Detect(raw []byte) (string, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return "", Invalid("not a JSON object: %s", Reword(err))
+// Fields are those at the top of a JSON object.
+type Fields struct{ byName map[string]json.RawMessage }
+
+// FieldsOf reads them. The error wraps graph.ErrInvalid.
+func FieldsOf(raw []byte) (Fields, error) {
+	var f Fields
+	if err := json.Unmarshal(raw, &f.byName); err != nil {
+		return Fields{}, Invalid("not a JSON object: %s", Reword(err))
 	}
-	has := func(names ...string) bool {
-		for _, n := range names {
-			if _, ok := fields[n]; !ok {
-				return false
-			}
+	return f, nil
+}
+
+// Has reports whether all of these are there, whatever they hold.
+func (f Fields) Has(names ...string) bool {
+	for _, n := range names {
+		if _, ok := f.byName[n]; !ok {
+			return false
 		}
-		return true
 	}
-	var odata, typ string
-	_ = json.Unmarshal(fields["@odata.type"], &odata)
-	_ = json.Unmarshal(fields["type"], &typ)
-	switch {
-	case strings.HasSuffix(odata, "security.alert"), strings.HasSuffix(odata, "security.incident"):
-		return Graph, nil
-	case has("file", "line", "reason", "record"):
-		return Rejected, nil
-	case typ == "entity" && has("keys"), typ == "edge" && has("from", "to"):
-		return Clew, nil
-	case has("SystemAlertId"), has("VendorOriginalId"), has("Entities", "ProviderName"):
-		return Sentinel, nil
-	case has("alerts") && (has("incidentWebUrl") || has("displayName") || has("redirectIncidentId") || has("priorityScore")):
-		return Graph, nil
-	case has("evidence"), has("serviceSource"), has("providerAlertId"):
-		return Graph, nil
+	return true
+}
+
+// Text is a field's text; empty where it is none.
+func (f Fields) Text(name string) (text string) {
+	_ = json.Unmarshal(f.byName[name], &text)
+	return text
+}
+
+// Detect finds the first of the formats that an object with these fields is a record of. The error wraps
+// graph.ErrInvalid and names the fields, so that the person who has the file knows what it is.
+func Detect(fields Fields, formats []Format) (Format, error) {
+	for _, f := range formats {
+		if f.Is(fields) {
+			return f, nil
+		}
 	}
-	return "", noRecord(fields)
+	return Format{}, noRecord(fields.byName)
 }
 
 // noRecord says what an object of no known format is, as far as that shows.

@@ -62,6 +62,21 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+const formatName = "clew"
+
+// Format is Clew's own.
+var Format = format.Format{Name: formatName, Is: is, Decode: Decode}
+
+func is(f format.Fields) bool {
+	switch f.Text("type") {
+	case "entity":
+		return f.Has("keys")
+	case "edge":
+		return f.Has("from", "to")
+	}
+	return false
+}
+
 // Decode is the format.Decoder of Clew's own lines. An unknown field is an error: a misspelt "endedAt" must
 // not pass in silence.
 func Decode(raw []byte) ([]format.Record, error) {
@@ -147,7 +162,7 @@ func stamp(t time.Time) string {
 // source names the line's source, the format where it does not say.
 func source(s string) string {
 	if s == "" {
-		return format.Clew
+		return formatName
 	}
 	return s
 }

@@ -41,6 +41,21 @@ type alert struct {
 	AssignedTo            string      `json:"assignedTo"`
 }
 
+const formatName = "graph"
+
+// Format is Microsoft Graph Security's.
+var Format = format.Format{Name: formatName, Is: is, Decode: Decode}
+
+func is(f format.Fields) bool {
+	return ofGraph(f) || f.Has("evidence") || f.Has("serviceSource") || f.Has("providerAlertId") ||
+		f.Has("alerts") && (f.Has("incidentWebUrl") || f.Has("displayName") || f.Has("redirectIncidentId") || f.Has("priorityScore"))
+}
+
+func ofGraph(f format.Fields) bool {
+	odata := f.Text("@odata.type")
+	return strings.HasSuffix(odata, "security.alert") || strings.HasSuffix(odata, "security.incident")
+}
+
 // Decode is the format.Decoder of Microsoft Graph Security. An incident gives its alerts and nothing of its
 // own: which alerts belong together is decided here, and the source's incident id stays in the alerts'
 // Source. Each alert is a part of its own, a bad one a flaw that leaves the others. An incident that was
@@ -124,7 +139,7 @@ func (w alert) content() *graph.AlertContent {
 		FirstActivity: w.FirstActivityDateTime.Time, LastActivity: w.LastActivityDateTime.Time,
 		SourceCreated: w.CreatedDateTime.Time, SourceUpdated: w.LastUpdateDateTime.Time,
 		Reported: format.Triage(w.Status, w.Classification, w.Determination, w.AssignedTo),
-		Format:   format.Graph,
+		Format:   formatName,
 	}
 }
 

@@ -57,7 +57,7 @@ func encodeHead(a graph.AlertContent) ([]byte, error) {
 }
 
 // verbatim reports whether the source is the alert itself.
-func verbatim(a graph.AlertContent) bool { return a.Format == format.Graph && len(a.Source) > 0 }
+func verbatim(a graph.AlertContent) bool { return a.Format == formatName && len(a.Source) > 0 }
 
 // fields are those of microsoft.graph.security.alert but evidence, in the order of Graph's answers.
 type fields struct {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/clew-security/clew/graph"
-	"github.com/clew-security/clew/ingest/format"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -150,7 +149,7 @@ func TestMissingDatesAreTakenFromTheOthers(t *testing.T) {
 }
 
 func TestAnAlertFromAnotherFormatIsBuiltFromItsContent(t *testing.T) {
-	a := graph.AlertContent{ProviderAlertID: "1", ServiceSource: graph.ServiceSentinel, Title: "t <b>", Format: format.Sentinel,
+	a := graph.AlertContent{ProviderAlertID: "1", ServiceSource: graph.ServiceSentinel, Title: "t <b>", Format: "sentinel",
 		Source: json.RawMessage(`{"x":1}`), FirstActivity: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Evidence: []graph.Evidence{{Type: "urlEvidence", Body: json.RawMessage(`{"url": "u"}`), Original: json.RawMessage(`{"Url":"u"}`)}}}
 	b, err := EncodeAlert(a)
@@ -166,7 +165,7 @@ func TestAnAlertFromAnotherFormatIsBuiltFromItsContent(t *testing.T) {
 
 func TestContentWithBrokenJSONIsAnErrorNotAnAlert(t *testing.T) {
 	for _, a := range []graph.AlertContent{
-		{Format: format.Graph, Source: json.RawMessage(`[]`)}, {Format: format.Graph, Source: json.RawMessage(`{`)},
+		{Format: formatName, Source: json.RawMessage(`[]`)}, {Format: formatName, Source: json.RawMessage(`{`)},
 		{Evidence: []graph.Evidence{{}}}, {Evidence: []graph.Evidence{{Body: json.RawMessage("{")}}},
 	} {
 		if b, err := EncodeAlert(a); !errors.Is(err, graph.ErrInvalid) {

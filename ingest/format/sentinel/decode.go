@@ -18,6 +18,17 @@ var texts = []string{"DisplayName", "AlertName", "AlertSeverity", "Description",
 	"ProductComponentName", "VendorOriginalId", "SystemAlertId", "AlertType", "StartTime", "EndTime",
 	"TimeGenerated", "ProcessingEndTime", "Status", "AlertLink", "CompromisedEntity"}
 
+const formatName = "sentinel"
+
+// Format is Microsoft Sentinel's.
+var Format = format.Format{Name: formatName, Is: is, Decode: Decode}
+
+func is(f format.Fields) bool {
+	odata := f.Text("@odata.type") // Graph has fields of these names too
+	return !strings.HasSuffix(odata, "security.alert") && !strings.HasSuffix(odata, "security.incident") &&
+		(f.Has("SystemAlertId") || f.Has("VendorOriginalId") || f.Has("Entities", "ProviderName"))
+}
+
 // Decode is the format.Decoder of SecurityAlert rows, as Log Analytics and its exports write them
 // (learn.microsoft.com, "SecurityAlert" table; "Microsoft Sentinel entity types reference"). Entities and
 // ExtendedProperties may be JSON or a text that holds JSON. The provider's id is VendorOriginalId, else
@@ -77,7 +88,7 @@ func content(row format.Object) (*graph.AlertContent, error) {
 		Severity: format.Severity(row.Text("AlertSeverity")), MitreTechniques: techniques,
 		ThreatDisplayName: ext.Text("ThreatName"), ThreatFamilyName: ext.Text("ThreatFamilyName"),
 		InvestigationState: camel(ext.Text("MicrosoftDefenderAtp.InvestigationState")),
-		AlertWebURL:        row.Text("AlertLink"), Format: format.Sentinel,
+		AlertWebURL:        row.Text("AlertLink"), Format: formatName,
 		Reported: format.Triage(status(row), ext.Text("Classification"), ext.Text("Determination"), ext.Text("AssignedTo")),
 	}
 	return a, times(a, row, ext)
