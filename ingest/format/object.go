@@ -1,12 +1,12 @@
 package format
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // Object is a JSON object whose fields are read by what they should be: one that is missing or of another
@@ -15,16 +15,40 @@ type Object map[string]any
 
 // ParseObject reads one JSON object. The error wraps graph.ErrInvalid.
 func ParseObject(raw []byte) (Object, error) {
-	var o Object
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	if err := dec.Decode(&o); err != nil {
-		return nil, Invalid("not a JSON object: %s", Reword(err))
+	if err := validObject(raw); err != nil {
+		return nil, err
 	}
-	if _, err := dec.Token(); err != io.EOF || o == nil {
-		return nil, Invalid("not a JSON object")
+	return objectOf(gjson.ParseBytes(raw)), nil
+}
+
+func objectOf(v gjson.Result) Object {
+	o := Object{}
+	v.ForEach(func(name, value gjson.Result) bool {
+		o[name.Str] = valueOf(value)
+		return true
+	})
+	return o
+}
+
+func valueOf(v gjson.Result) any {
+	switch {
+	case v.Type == gjson.String:
+		return v.Str
+	case v.Type == gjson.Number:
+		return json.Number(v.Raw)
+	case v.IsObject():
+		return map[string]any(objectOf(v))
+	case v.IsArray():
+		list := []any{}
+		v.ForEach(func(_, item gjson.Result) bool {
+			list = append(list, valueOf(item))
+			return true
+		})
+		return list
+	case v.Type == gjson.Null:
+		return nil
 	}
-	return o, nil
+	return v.Type == gjson.True
 }
 
 // Text is a string trimmed of white space, or a number or truth value as it is written.

@@ -9,6 +9,8 @@ import (
 	"iter"
 	"unicode/utf8"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/clew-security/clew/graph"
 )
 
@@ -301,7 +303,7 @@ func (v *value) flaw() string {
 	case v.Data[0] != '{':
 		return "not a JSON object"
 	}
-	if json.Valid(v.Data) {
+	if gjson.ValidBytes(v.Data) {
 		return ""
 	}
 	var syntax *json.SyntaxError

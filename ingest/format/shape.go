@@ -1,9 +1,7 @@
 package format
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -17,34 +15,6 @@ type Format struct {
 	Decode Decoder
 }
 
-// Fields are those at the top of a JSON object.
-type Fields struct{ byName map[string]json.RawMessage }
-
-// FieldsOf reads them. The error wraps graph.ErrInvalid.
-func FieldsOf(raw []byte) (Fields, error) {
-	var f Fields
-	if err := json.Unmarshal(raw, &f.byName); err != nil {
-		return Fields{}, Invalid("not a JSON object: %s", Reword(err))
-	}
-	return f, nil
-}
-
-// Has reports whether all of these are there, whatever they hold.
-func (f Fields) Has(names ...string) bool {
-	for _, n := range names {
-		if _, ok := f.byName[n]; !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// Text is a field's text; empty where it is none.
-func (f Fields) Text(name string) (text string) {
-	_ = json.Unmarshal(f.byName[name], &text)
-	return text
-}
-
 // Detect finds the first of the formats that an object with these fields is a record of. The error wraps
 // graph.ErrInvalid and names the fields, so that the person who has the file knows what it is.
 func Detect(fields Fields, formats []Format) (Format, error) {
@@ -53,37 +23,41 @@ func Detect(fields Fields, formats []Format) (Format, error) {
 			return f, nil
 		}
 	}
-	return Format{}, noRecord(fields.byName)
+	return Format{}, noRecord(fields)
 }
 
 // noRecord says what an object of no known format is, as far as that shows.
-func noRecord(fields map[string]json.RawMessage) error {
-	var answer struct{ Code, Message string }
-	failed := fields["error"] != nil && json.Unmarshal(fields["error"], &answer) == nil && answer.Code+answer.Message != ""
+func noRecord(fields Fields) error {
+	failed, _ := fields.Get("error").Object()
+	code, message := failed.Text("code"), failed.Text("message")
 	switch {
-	case len(fields) == 0:
+	case fields.Len() == 0:
 		return Invalid("an object without fields")
-	case failed:
-		return Invalid("an API's error in place of data: code %q, message %q", clip(answer.Code), clip(answer.Message))
-	case len(fields["value"]) > 0 && fields["value"][0] != '[' && onlyPage(fields):
+	case code+message != "":
+		return Invalid("an API's error in place of data: code %q, message %q", clip(code), clip(message))
+	case fields.Has("value") && !fields.Get("value").value.IsArray() && onlyPage(fields):
 		return Invalid("the page's value is no list; a page is {\"value\":[…]}")
 	}
 	return Invalid("no known format has a record with the fields %s", topKeys(fields))
 }
 
 // onlyPage reports whether the fields are those of an OData page.
-func onlyPage(fields map[string]json.RawMessage) bool {
-	for name := range fields {
-		if name != "value" && !strings.HasPrefix(name, "@odata.") {
+func onlyPage(fields Fields) bool {
+	for f := range fields.All() {
+		if f.Name != "value" && !strings.HasPrefix(f.Name, "@odata.") {
 			return false
 		}
 	}
 	return true
 }
 
-func topKeys(fields map[string]json.RawMessage) string {
-	keys := slices.Sorted(maps.Keys(fields))
-	more := ""
+func topKeys(fields Fields) string {
+	var keys []string
+	for f := range fields.All() {
+		keys = append(keys, f.Name)
+	}
+	slices.Sort(keys)
+	keys, more := slices.Compact(keys), ""
 	if len(keys) > 12 {
 		keys, more = keys[:12], ", …"
 	}

@@ -3,6 +3,7 @@
 package graphsec
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -10,36 +11,6 @@ import (
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
 )
-
-// alert are the fields of microsoft.graph.security.alert that the graph uses.
-type alert struct {
-	ID                    string      `json:"id"`
-	ProviderAlertID       string      `json:"providerAlertId"`
-	ServiceSource         string      `json:"serviceSource"`
-	ProductName           string      `json:"productName"`
-	DetectionSource       string      `json:"detectionSource"`
-	DetectorID            string      `json:"detectorId"`
-	AlertPolicyID         string      `json:"alertPolicyId"`
-	Title                 string      `json:"title"`
-	Description           string      `json:"description"`
-	RecommendedActions    string      `json:"recommendedActions"`
-	Category              string      `json:"category"`
-	Severity              string      `json:"severity"`
-	MitreTechniques       []string    `json:"mitreTechniques"`
-	ThreatDisplayName     string      `json:"threatDisplayName"`
-	ThreatFamilyName      string      `json:"threatFamilyName"`
-	ActorDisplayName      string      `json:"actorDisplayName"`
-	InvestigationState    string      `json:"investigationState"`
-	AlertWebURL           string      `json:"alertWebUrl"`
-	FirstActivityDateTime format.Time `json:"firstActivityDateTime"`
-	LastActivityDateTime  format.Time `json:"lastActivityDateTime"`
-	CreatedDateTime       format.Time `json:"createdDateTime"`
-	LastUpdateDateTime    format.Time `json:"lastUpdateDateTime"`
-	Status                string      `json:"status"`
-	Classification        string      `json:"classification"`
-	Determination         string      `json:"determination"`
-	AssignedTo            string      `json:"assignedTo"`
-}
 
 const formatName = "graph"
 
@@ -61,121 +32,106 @@ func ofGraph(f format.Fields) bool {
 // Source. Each alert is a part of its own, a bad one a flaw that leaves the others. An incident that was
 // fetched without $expand=alerts is an error.
 func Decode(raw []byte) ([]format.Record, error) {
-	if !isIncident(raw) {
-		a, err := decodeAlert(raw)
+	fields, err := format.FieldsOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	if !isIncident(fields) {
+		a, err := decodeAlert(fields, raw)
 		if err != nil {
 			return nil, err
 		}
 		return []format.Record{{Alert: a}}, nil
 	}
-	var incident struct {
-		Alerts *[]json.RawMessage `json:"alerts"`
-	}
-	if err := json.Unmarshal(raw, &incident); err != nil {
-		return nil, format.Invalid("incident: %s", format.Reword(err))
-	}
-	if incident.Alerts == nil {
+	list := fields.Get("alerts")
+	if list.IsNull() {
 		return nil, format.Invalid("the incident has no alerts; fetch it with $expand=alerts")
 	}
+	alerts, err := list.List()
+	if err != nil {
+		return nil, fmt.Errorf("incident: %w", err)
+	}
 	var out []format.Record
-	for i, raw := range *incident.Alerts {
-		part := format.Part{Name: fmt.Sprintf("alert %d of the incident", i+1), Raw: raw}
-		a, err := decodeAlert(raw)
+	for i, alert := range alerts {
+		part := format.Part{Name: fmt.Sprintf("alert %d of the incident", i+1), Raw: json.RawMessage(alert.Raw)}
+		a, err := decodeOf(alert)
 		out = append(out, format.Record{Alert: a, Flaw: err, Part: part})
 	}
 	return out, nil
 }
 
-func isIncident(raw []byte) bool {
-	var shape struct {
-		Type     string          `json:"@odata.type"`
-		Alerts   json.RawMessage `json:"alerts"`
-		Redirect json.RawMessage `json:"redirectIncidentId"`
-		Priority json.RawMessage `json:"priorityScore"`
-		Evidence json.RawMessage `json:"evidence"`
+func isIncident(f format.Fields) bool {
+	if odata := f.Text("@odata.type"); odata != "" {
+		return strings.HasSuffix(odata, "security.incident")
 	}
-	_ = json.Unmarshal(raw, &shape) // what is wrong is told when the parts are read
-	if shape.Type != "" {
-		return strings.HasSuffix(shape.Type, "security.incident")
-	}
-	return shape.Evidence == nil && (shape.Alerts != nil || shape.Redirect != nil || shape.Priority != nil)
+	return !f.Has("evidence") && (f.Has("alerts") || f.Has("redirectIncidentId") || f.Has("priorityScore"))
 }
 
-func decodeAlert(raw []byte) (*graph.AlertContent, error) {
-	source, evidence, err := format.TakeField(raw, "evidence")
+func decodeOf(alert format.Field) (*graph.AlertContent, error) {
+	fields, err := alert.Object()
 	if err != nil {
-		return nil, err
+		return nil, format.Invalid("not a JSON object")
 	}
-	var w alert
-	if err := json.Unmarshal(source, &w); err != nil {
-		return nil, format.Invalid("alert: %s", format.Reword(err))
+	return decodeAlert(fields, []byte(alert.Raw))
+}
+
+func decodeAlert(fields format.Fields, raw []byte) (*graph.AlertContent, error) {
+	a, err := content(fields)
+	if err != nil {
+		return nil, fmt.Errorf("alert: %w", err)
 	}
-	a := w.content()
-	a.Source = source
 	if err := format.Finish(a); err != nil {
 		return nil, err
 	}
-	if a.Evidence, err = decodeEvidence(evidence); err != nil {
+	if a.Evidence, err = decodeEvidence(fields.Get("evidence")); err != nil {
 		return nil, fmt.Errorf("alert %q: %w", a.ProviderAlertID, err)
 	}
-	if len(a.Evidence) == 0 { // missing, null or an empty list: the source alone tells which
+	if a.Source = fields.Without("evidence"); len(a.Evidence) == 0 { // missing, null or an empty list: the source alone tells which
 		a.Source = format.Compact(raw)
 	}
 	return a, nil
 }
 
-func (w alert) content() *graph.AlertContent {
-	provider := w.ProviderAlertID
-	if provider == "" {
-		provider = w.ID
+// content are the fields of microsoft.graph.security.alert that the graph uses.
+func content(fields format.Fields) (*graph.AlertContent, error) {
+	r := format.Reading{Fields: fields}
+	provider := r.Text("id")
+	if p := r.Text("providerAlertId"); p != "" {
+		provider = p
 	}
-	return &graph.AlertContent{
-		ProviderAlertID: provider, ServiceSource: w.service(), ProductName: w.ProductName,
-		DetectionSource: w.DetectionSource, DetectorID: w.DetectorID, AlertPolicyID: w.AlertPolicyID,
-		Title: w.Title, Description: w.Description, Recommended: w.RecommendedActions, Category: w.Category,
-		Severity: format.Severity(w.Severity), MitreTechniques: w.MitreTechniques,
-		ThreatDisplayName: w.ThreatDisplayName, ThreatFamilyName: w.ThreatFamilyName,
-		ActorDisplayName: w.ActorDisplayName, InvestigationState: w.InvestigationState, AlertWebURL: w.AlertWebURL,
-		FirstActivity: w.FirstActivityDateTime.Time, LastActivity: w.LastActivityDateTime.Time,
-		SourceCreated: w.CreatedDateTime.Time, SourceUpdated: w.LastUpdateDateTime.Time,
-		Reported: format.Triage(w.Status, w.Classification, w.Determination, w.AssignedTo),
+	a := &graph.AlertContent{
+		ProviderAlertID: provider, ProductName: r.Text("productName"),
+		DetectionSource: r.Text("detectionSource"), DetectorID: r.Text("detectorId"), AlertPolicyID: r.Text("alertPolicyId"),
+		Title: r.Text("title"), Description: r.Text("description"), Recommended: r.Text("recommendedActions"),
+		Category: r.Text("category"), Severity: format.Severity(r.Text("severity")), MitreTechniques: r.Texts("mitreTechniques"),
+		ThreatDisplayName: r.Text("threatDisplayName"), ThreatFamilyName: r.Text("threatFamilyName"),
+		ActorDisplayName: r.Text("actorDisplayName"), InvestigationState: r.Text("investigationState"), AlertWebURL: r.Text("alertWebUrl"),
+		FirstActivity: r.Time("firstActivityDateTime"), LastActivity: r.Time("lastActivityDateTime"),
+		SourceCreated: r.Time("createdDateTime"), SourceUpdated: r.Time("lastUpdateDateTime"),
+		Reported: format.Triage(r.Text("status"), r.Text("classification"), r.Text("determination"), r.Text("assignedTo")),
 		Format:   formatName,
 	}
+	a.ServiceSource = format.Service(r.Text("serviceSource"), a.ProductName)
+	return a, r.Err
 }
 
-// service is the serviceSource where it is known, else what the product's name says.
-func (w alert) service() graph.ServiceSource {
-	return format.Service(w.ServiceSource, w.ProductName)
-}
-
-func decodeEvidence(raw json.RawMessage) ([]graph.Evidence, error) {
-	var bodies []json.RawMessage
-	if err := unmarshal(raw, &bodies); err != nil {
-		return nil, format.Invalid("evidence: %s", format.Reword(err))
+func decodeEvidence(list format.Field) ([]graph.Evidence, error) {
+	bodies, err := list.List()
+	if err != nil {
+		return nil, err
 	}
 	var out []graph.Evidence
 	for i, body := range bodies {
-		var base struct {
-			Type string `json:"@odata.type"`
-		}
-		if err := json.Unmarshal(body, &base); err != nil {
-			return nil, format.Invalid("evidence %d: %s", i+1, format.Reword(err))
-		}
-		if body[0] != '{' {
+		fields, err := body.Object()
+		if err != nil {
 			return nil, format.Invalid("evidence %d is not an object", i+1)
 		}
-		if base.Type == "" {
-			base.Type = "alertEvidence"
+		typ, err := fields.Get("@odata.type").Text()
+		if err != nil {
+			return nil, fmt.Errorf("evidence %d: %w", i+1, err)
 		}
-		out = append(out, graph.Evidence{Type: graph.EvidenceType(base.Type), Body: format.Compact(body)})
+		typ = graph.EvidenceType(cmp.Or(typ, "alertEvidence"))
+		out = append(out, graph.Evidence{Type: typ, Body: body.Compact()})
 	}
 	return out, nil
-}
-
-// unmarshal reads nothing from nothing.
-func unmarshal(raw json.RawMessage, v any) error {
-	if raw == nil {
-		return nil
-	}
-	return json.Unmarshal(raw, v)
 }

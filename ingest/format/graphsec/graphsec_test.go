@@ -110,13 +110,13 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 		`{"id":"1","serviceSource":"microsoftSentinel"}`:                                 `alert "1": no date`,
 		`{"id":"1","createdDateTime":"2026-01-02T03:04:05Z"}`:                            `alert "1": neither service source nor product name`,
 		`{"id":"1","createdDateTime":"yesterday"}`:                                       `"yesterday" is not a date`,
-		`{"id":"1","createdDateTime":7}`:                                                 "alert: a date is a number, want a text",
-		`{"id":1}`:                                                                       "alert: id is a number, want a text",
+		`{"id":"1","createdDateTime":7}`:                                                 "alert: invalid: a date is a number, want a text",
+		`{"id":1}`:                                                                       "alert: invalid: id is a number, want a text",
 		head + `,"title":{}}`:                                                            "title is an object, want a text",
 		head + `,"mitreTechniques":"T1"}`:                                                "mitreTechniques",
-		head + `,"evidence":{}}`:                                                         `alert "1": invalid: evidence: it is an object, want a list`,
+		head + `,"evidence":{}}`:                                                         `alert "1": invalid: evidence is an object, want a list`,
 		head + `,"evidence":[null]}`:                                                     "evidence 1 is not an object",
-		head + `,"evidence":[{},3]}`:                                                     "evidence 2: ",
+		head + `,"evidence":[{},3]}`:                                                     "evidence 2 is not an object",
 		head + `,"evidence":[{"@odata.type":3}]}`:                                        "evidence 1: ",
 		`{"@odata.type":"#microsoft.graph.security.incident"}`:                           "fetch it with $expand=alerts",
 		`[]`:     "not a JSON object",
@@ -194,10 +194,11 @@ func FuzzDecode(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			back, err := decodeAlert(again)
+			found, err := Decode(again)
 			if err != nil {
 				t.Fatal(err)
 			}
+			back := found[0].Alert
 			if !back.SameAs(*r.Alert) {
 				t.Errorf("changed on the way through: %s", again)
 			}

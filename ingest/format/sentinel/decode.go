@@ -34,10 +34,11 @@ func is(f format.Fields) bool {
 // ExtendedProperties may be JSON or a text that holds JSON. The provider's id is VendorOriginalId, else
 // SystemAlertId.
 func Decode(raw []byte) ([]format.Record, error) {
-	source, field, err := format.TakeField(raw, "Entities")
+	fields, err := format.FieldsOf(raw)
 	if err != nil {
 		return nil, err
 	}
+	source, field := fields.Without("Entities"), json.RawMessage(fields.Get("Entities").Raw)
 	row, err := format.ParseObject(source)
 	if err != nil {
 		return nil, err
