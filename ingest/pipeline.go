@@ -24,6 +24,9 @@ type Input struct {
 	// Name stands in rejects and errors.
 	Name   string
 	Reader io.Reader
+	// Stop, for a Reader that may keep waiting, makes a Read that waits return. It is called where an import ends
+	// before its input does.
+	Stop func()
 }
 
 // Summary counts what an import did.
@@ -148,59 +151,38 @@ func (u unit) batch() graph.Batch {
 }
 
 func (r *run) file(ctx context.Context, in Input) error {
-	for raw, err := range format.Records(in.Name, &counted{in.Reader, &r.bytes}) {
+	for j := range r.ahead(ctx, in) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var bad *format.RecordError
-		switch {
-		case errors.As(err, &bad):
-			err = r.take(ctx, bad.Raw, errors.New(bad.Reason))
-		case err != nil:
-			return errors.Join(err, r.flushAll(ctx))
-		default:
-			err = r.take(ctx, raw, nil)
+		if j.err != nil {
+			return errors.Join(j.err, r.flushAll(ctx))
 		}
-		if err != nil {
+		if err := r.take(ctx, j); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // take counts and adds one record, or rejects it for the flaw that reading or decoding found.
-func (r *run) take(ctx context.Context, raw format.Raw, flaw error) error {
+func (r *run) take(ctx context.Context, j *job) (err error) {
 	r.summary.Read++
-	var records []format.Record
-	if flaw == nil {
-		records, flaw = r.Decode(raw.Data)
+	if j.flaw != nil {
+		err = r.reject(ctx, j.raw, j.flaw)
 	}
-	var err error
-	if flaw != nil {
-		err = r.reject(ctx, raw, flaw)
-	}
-	for i := 0; i < len(records) && err == nil; i++ {
-		err = r.part(ctx, raw, records[i])
+	for i := 0; i < len(j.units) && err == nil; i++ {
+		u := j.units[i]
+		if flaw := j.flaws[i]; flaw != nil {
+			err = r.reject(ctx, u.raw, u.flawed(flaw))
+		} else {
+			err = r.add(ctx, u)
+		}
 	}
 	if r.Progress != nil {
 		r.Progress(Progress{Bytes: r.bytes, Records: r.summary.Read})
 	}
 	return err
-}
-
-// part projects a part of a record and checks it alone: a batch of sound parts is sound.
-func (r *run) part(ctx context.Context, raw format.Raw, record format.Record) error {
-	if record.Part.Raw != nil {
-		raw.Data = record.Part.Raw
-	}
-	u, flaw := unit{partOf(record), raw, record.Part.Name}, record.Flaw
-	if flaw == nil {
-		flaw = u.batch().Validate()
-	}
-	if flaw != nil {
-		return r.reject(ctx, raw, u.flawed(flaw))
-	}
-	return r.add(ctx, u)
 }
 
 func (r *run) add(ctx context.Context, u unit) error {

@@ -74,7 +74,7 @@ func pipeline(s graph.Writer) Pipeline {
 	return Pipeline{Store: s, Tenant: tenant, Decode: Formats()[Auto]}
 }
 
-func input(text string) Input { return Input{"in.jsonl", strings.NewReader(text)} }
+func input(text string) Input { return Input{Name: "in.jsonl", Reader: strings.NewReader(text)} }
 
 // line is an alert with one user and one device of its own, and one address that all share.
 func line(n int) string {
@@ -298,7 +298,7 @@ func TestACancelledImportLeavesWholeBatches(t *testing.T) {
 func TestWhatPrecedesAnErrorOfReadingIsCommitted(t *testing.T) {
 	s := newRecorder()
 	broken := io.MultiReader(strings.NewReader(lines(3)), iotest.ErrReader(errors.New("disk on fire")))
-	got, err := pipeline(s).Run(context.Background(), Input{"a", broken}, input(line(9)))
+	got, err := pipeline(s).Run(context.Background(), Input{Name: "a", Reader: broken}, input(line(9)))
 	if err == nil || !strings.Contains(err.Error(), "disk on fire") || got.Alerts != 3 {
 		t.Error(err, got)
 	}

@@ -60,7 +60,7 @@ func (h ingestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Store: h.store, Tenant: devTenant, Decode: decode, Decide: h.decide,
 		Actor: "http", Cause: "POST /ingest", Rejects: rejects,
 	}
-	summary, err := p.Run(r.Context(), ingest.Input{Name: "body", Reader: body})
+	summary, err := p.Run(r.Context(), ingest.Input{Name: "body", Reader: body, Stop: body.stop})
 	if body.late.Load() { // the server ends the context too, which is what the pipeline tells
 		err = os.ErrDeadlineExceeded
 	}
@@ -108,6 +108,14 @@ type impatient struct {
 	conn *http.ResponseController
 	idle time.Duration
 	late atomic.Bool
+	// stopped: nobody wants the rest.
+	stopped atomic.Bool
+}
+
+// stop lets a Read that waits return.
+func (b *impatient) stop() {
+	b.stopped.Store(true)
+	_ = b.conn.SetReadDeadline(time.Now())
 }
 
 // Read waits for a while at most; the error is os.ErrDeadlineExceeded. At the end of the body the deadline goes:
@@ -117,8 +125,11 @@ func (b *impatient) Read(p []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	_ = b.conn.SetReadDeadline(time.Now().Add(b.idle))
+	if b.stopped.Load() { // perhaps before that line
+		_ = b.conn.SetReadDeadline(time.Now())
+	}
 	n, err := b.body.Read(p)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) && !b.stopped.Load() {
 		b.late.Store(true)
 	}
 	if err == io.EOF {
@@ -129,7 +140,12 @@ func (b *impatient) Read(p []byte) (int, error) {
 
 // answering lets the connection end where the client does not take the answer. The server first reads some of what
 // is left of the body, until the deadline of the last read.
-func (b *impatient) answering() { _ = b.conn.SetWriteDeadline(time.Now().Add(2 * b.idle)) }
+func (b *impatient) answering() {
+	if b.stopped.Load() {
+		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle))
+	}
+	_ = b.conn.SetWriteDeadline(time.Now().Add(2 * b.idle))
+}
 
 // answered sends the answer off and frees the connection for the next request.
 func (b *impatient) answered() {

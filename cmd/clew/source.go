@@ -48,7 +48,11 @@ func openInputs(ctx context.Context, stdin io.Reader, names []string) (inputs []
 			name = "stdin"
 		}
 		opened, total = append(opened, source), total+size
-		inputs = append(inputs, ingest.Input{Name: name, Reader: source})
+		in := ingest.Input{Name: name, Reader: source}
+		if pipe, waits := source.(*io.PipeReader); waits {
+			in.Stop = func() { _ = pipe.Close() }
+		}
+		inputs = append(inputs, in)
 	}
 	return inputs, total, closeAll, nil
 }
