@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
@@ -88,7 +87,7 @@ func content(row format.Object) (*graph.AlertContent, error) {
 		Description: row.Text("Description"), Recommended: remediation(row), Category: category(row, ext),
 		Severity: format.Severity(row.Text("AlertSeverity")), MitreTechniques: techniques,
 		ThreatDisplayName: ext.Text("ThreatName"), ThreatFamilyName: ext.Text("ThreatFamilyName"),
-		InvestigationState: camel(ext.Text("MicrosoftDefenderAtp.InvestigationState")),
+		InvestigationState: format.Camel(ext.Text("MicrosoftDefenderAtp.InvestigationState")),
 		AlertWebURL:        row.Text("AlertLink"), Format: formatName,
 		Reported: format.Triage(status(row), ext.Text("Classification"), ext.Text("Determination"), ext.Text("AssignedTo")),
 	}
@@ -188,7 +187,7 @@ func category(row, ext format.Object) string {
 
 func detectionSource(row, ext format.Object) string {
 	if s := ext.Text("DetectionSource"); !strings.EqualFold(s, "WindowsDefenderAtp") {
-		return camel(s)
+		return format.Camel(s)
 	}
 	return string(graph.ServiceDefenderEndpoint)
 }
@@ -199,18 +198,6 @@ func status(row format.Object) string {
 		return s
 	}
 	return string(graph.StatusResolved)
-}
-
-// camel writes an enumeration's value as Graph does: "NoSensorData" as noSensorData, "TCP" as tcp.
-func camel(s string) string {
-	if s == strings.ToUpper(s) {
-		return strings.ToLower(s)
-	}
-	r := []rune(s)
-	if len(r) > 0 {
-		r[0] = unicode.ToLower(r[0])
-	}
-	return string(r)
 }
 
 // entityList reads Entities, an array or a text that holds one.

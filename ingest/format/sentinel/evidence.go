@@ -11,75 +11,7 @@ import (
 	"github.com/clew-security/clew/ingest/format"
 )
 
-// body is a Graph-shaped object under construction; what is empty is left out.
-type body map[string]any
-
-func (b body) set(name string, v any) {
-	switch v := v.(type) {
-	case nil:
-	case string:
-		if v != "" {
-			b[name] = v
-		}
-	case []string:
-		if len(v) > 0 {
-			b[name] = v
-		}
-	case []any:
-		if len(v) > 0 {
-			b[name] = v
-		}
-	case body:
-		if len(v) > 0 {
-			b[name] = v
-		}
-	case time.Time:
-		if !v.IsZero() {
-			b[name] = instant(v)
-		}
-	default:
-		b[name] = v
-	}
-}
-
-// texts copies fields: pairs of the name in Graph and the name in the source.
-func (b body) texts(o format.Object, pairs ...string) body {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		b.set(pairs[i], o.Text(pairs[i+1]))
-	}
-	return b
-}
-
-// enums copies fields whose values Graph writes in camel case; a bare number says nothing and is left out.
-func (b body) enums(o format.Object, pairs ...string) body {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if _, number := o[pairs[i+1]].(json.Number); !number {
-			b.set(pairs[i], camel(o.Text(pairs[i+1])))
-		}
-	}
-	return b
-}
-
-// numbers copies fields that Graph has as numbers.
-func (b body) numbers(o format.Object, pairs ...string) body {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if n, ok := o.Integer(pairs[i+1]); ok {
-			b[pairs[i]] = n
-		}
-	}
-	return b
-}
-
-// instants copies fields that are dates; one that cannot be read is left out.
-func (b body) instants(o format.Object, pairs ...string) body {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		b.set(pairs[i], o.Time(pairs[i+1]))
-	}
-	return b
-}
-
-// instant keeps 100 ns, the grain of Windows, by which processes are told apart.
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }
+type body = format.Body
 
 // mapper maps the entities of one alert.
 type mapper struct {
@@ -131,12 +63,12 @@ func (m mapper) base(b body, o format.Object, evidenceType string) body {
 	if t := o.Time("CreatedTimeUtc"); !t.IsZero() && !isThing[typeOf(o)] {
 		created = t
 	}
-	b.set("createdDateTime", created)
+	b.Set("createdDateTime", created)
 	b["verdict"], b["remediationStatus"] = "unknown", "none"
-	b.enums(o, "verdict", "LastVerdict", "remediationStatus", "RemediationStatus")
+	b.Enums(o, "verdict", "LastVerdict", "remediationStatus", "RemediationStatus")
 	roles := []string{}
 	for _, r := range o.Texts("Roles") {
-		roles = append(roles, camel(r))
+		roles = append(roles, format.Camel(r))
 	}
 	b["roles"] = roles
 	var tags []string
@@ -145,7 +77,7 @@ func (m mapper) base(b body, o format.Object, evidenceType string) body {
 			tags = append(tags, name)
 		}
 	}
-	b.set("tags", tags)
+	b.Set("tags", tags)
 	return b
 }
 

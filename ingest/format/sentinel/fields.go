@@ -8,24 +8,24 @@ import (
 )
 
 func (m mapper) device(o format.Object) body {
-	b := body{}.texts(o, "hostName", "HostName", "deviceDnsName", "FQDN", "dnsDomain", "DnsDomain",
+	b := body{}.Texts(o, "hostName", "HostName", "deviceDnsName", "FQDN", "dnsDomain", "DnsDomain",
 		"ntDomain", "NTDomain", "mdeDeviceId", "MdatpDeviceId", "azureAdDeviceId", "AadDeviceId",
 		"osPlatform", "OSFamily", "version", "OSVersion", "rbacGroupName", "RbacGroupName")
-	b.enums(o, "healthStatus", "HealthStatus", "riskScore", "RiskScore", "onboardingStatus", "OnboardingStatus",
+	b.Enums(o, "healthStatus", "HealthStatus", "riskScore", "RiskScore", "onboardingStatus", "OnboardingStatus",
 		"defenderAvStatus", "AvStatus")
-	b.numbers(o, "osBuild", "OsBuild", "rbacGroupId", "RbacGroupId")
-	b.instants(o, "firstSeenDateTime", "FirstSeenDateTime")
-	b.set("lastIpAddress", m.address(o, "LastIpAddress"))
-	b.set("lastExternalIpAddress", m.address(o, "LastExternalIpAddress"))
+	b.Numbers(o, "osBuild", "OsBuild", "rbacGroupId", "RbacGroupId")
+	b.Instants(o, "firstSeenDateTime", "FirstSeenDateTime")
+	b.Set("lastIpAddress", m.address(o, "LastIpAddress"))
+	b.Set("lastExternalIpAddress", m.address(o, "LastExternalIpAddress"))
 	if domain, host := o.Text("DnsDomain"), o.Text("HostName"); b["deviceDnsName"] == nil && domain != "" && host != "" {
 		b["deviceDnsName"] = host + "." + domain
 	}
-	b.set("vmMetadata", body{}.texts(o, "resourceId", "AzureID", "vmId", "VmId"))
+	b.Set("vmMetadata", body{}.Texts(o, "resourceId", "AzureID", "vmId", "VmId"))
 	var users []any
 	for _, u := range m.objects(o, "LoggedOnUsers") {
-		users = append(users, body{}.texts(u, "accountName", "AccountName", "domainName", "DomainName"))
+		users = append(users, body{}.Texts(u, "accountName", "AccountName", "domainName", "DomainName"))
 	}
-	b.set("loggedOnUsers", users)
+	b.Set("loggedOnUsers", users)
 	return b
 }
 
@@ -41,16 +41,16 @@ func (m mapper) user(o format.Object) body { return body{"userAccount": m.accoun
 
 // account: some products put the display name into Name and the account's into AccountName.
 func (m mapper) account(o format.Object) body {
-	b := body{}.texts(o, "displayName", "DisplayName", "userSid", "Sid", "azureAdUserId", "AadUserId",
+	b := body{}.Texts(o, "displayName", "DisplayName", "userSid", "Sid", "azureAdUserId", "AadUserId",
 		"userPrincipalName", "UserPrincipalName", "tenantId", "AadTenantId", "activeDirectoryObjectGuid", "ObjectGuid")
 	name := o.Text("Name")
-	b.set("accountName", o.First("AccountName", "Name"))
-	b.set("domainName", o.First("DomainName", "NTDomain", "DnsDomain"))
+	b.Set("accountName", o.First("AccountName", "Name"))
+	b.Set("domainName", o.First("DomainName", "NTDomain", "DnsDomain"))
 	if b["displayName"] == nil && o.Text("AccountName") != "" {
-		b.set("displayName", name)
+		b.Set("displayName", name)
 	}
 	if b["userPrincipalName"] == nil {
-		b.set("userPrincipalName", principal(name, o.Text("UPNSuffix")))
+		b.Set("userPrincipalName", principal(name, o.Text("UPNSuffix")))
 	}
 	return b
 }
@@ -66,30 +66,30 @@ func principal(name, suffix string) string {
 }
 
 func (m mapper) mailbox(o format.Object) body {
-	b := body{}.texts(o, "primaryAddress", "MailboxPrimaryAddress", "upn", "Upn", "displayName", "DisplayName")
-	b.set("userAccount", body{}.texts(o, "azureAdUserId", "AadId", "userSid", "Sid", "userPrincipalName", "Upn",
+	b := body{}.Texts(o, "primaryAddress", "MailboxPrimaryAddress", "upn", "Upn", "displayName", "DisplayName")
+	b.Set("userAccount", body{}.Texts(o, "azureAdUserId", "AadId", "userSid", "Sid", "userPrincipalName", "Upn",
 		"displayName", "DisplayName"))
 	return b
 }
 
 func (m mapper) message(o format.Object) body {
-	b := body{}.texts(o, "networkMessageId", "NetworkMessageId", "internetMessageId", "InternetMessageId",
+	b := body{}.Texts(o, "networkMessageId", "NetworkMessageId", "internetMessageId", "InternetMessageId",
 		"recipientEmailAddress", "Recipient", "senderIp", "SenderIP", "subject", "Subject", "language", "Language",
 		"urn", "Urn")
-	b.enums(o, "deliveryAction", "DeliveryAction", "deliveryLocation", "DeliveryLocation",
+	b.Enums(o, "deliveryAction", "DeliveryAction", "deliveryLocation", "DeliveryLocation",
 		"antiSpamDirection", "AntispamDirection")
-	b.instants(o, "receivedDateTime", "ReceivedDate")
-	b.set("p1Sender", sender(o, "P1Sender", ""))
-	b.set("p2Sender", sender(o, "P2Sender", o.Text("Sender")))
-	b.set("threats", o.Texts("Threats"))
-	b.set("threatDetectionMethods", o.Texts("ThreatDetectionMethods"))
+	b.Instants(o, "receivedDateTime", "ReceivedDate")
+	b.Set("p1Sender", sender(o, "P1Sender", ""))
+	b.Set("p2Sender", sender(o, "P2Sender", o.Text("Sender")))
+	b.Set("threats", o.Texts("Threats"))
+	b.Set("threatDetectionMethods", o.Texts("ThreatDetectionMethods"))
 	urls := o.Texts("Urls")
 	for _, u := range m.objects(o, "Urls") {
 		if s := u.Text("Url"); s != "" {
 			urls = append(urls, s)
 		}
 	}
-	b.set("urls", urls)
+	b.Set("urls", urls)
 	if n := len(urls); n > 0 {
 		b["urlCount"] = n
 	}
@@ -100,37 +100,37 @@ func (m mapper) message(o format.Object) body {
 }
 
 func sender(o format.Object, prefix, otherwise string) body {
-	b := body{}.texts(o, "emailAddress", prefix, "displayName", prefix+"DisplayName", "domainName", prefix+"Domain")
+	b := body{}.Texts(o, "emailAddress", prefix, "displayName", prefix+"DisplayName", "domainName", prefix+"Domain")
 	if b["emailAddress"] == nil {
-		b.set("emailAddress", otherwise)
+		b.Set("emailAddress", otherwise)
 	}
 	return b
 }
 
 func (m mapper) cluster(o format.Object) body {
-	b := body{}.texts(o, "clusterBy", "ClusterBy", "clusterByValue", "ClusterByValue", "query", "Query", "urn", "Urn")
-	b.set("networkMessageIds", o.Texts("NetworkMessageIds"))
-	return b.numbers(o, "emailCount", "MailCount")
+	b := body{}.Texts(o, "clusterBy", "ClusterBy", "clusterByValue", "ClusterByValue", "query", "Query", "urn", "Urn")
+	b.Set("networkMessageIds", o.Texts("NetworkMessageIds"))
+	return b.Numbers(o, "emailCount", "MailCount")
 }
 
 func (m mapper) submission(o format.Object) body {
-	return body{}.texts(o, "networkMessageId", "NetworkMessageId", "recipient", "Recipient", "sender", "Sender",
+	return body{}.Texts(o, "networkMessageId", "NetworkMessageId", "recipient", "Recipient", "sender", "Sender",
 		"senderIp", "SenderIp", "subject", "Subject", "submissionId", "SubmissionId", "submitter", "Submitter",
-		"reportType", "ReportType").instants(o, "submissionDateTime", "SubmissionDate")
+		"reportType", "ReportType").Instants(o, "submissionDateTime", "SubmissionDate")
 }
 
 func (m mapper) file(o format.Object) body {
 	b := body{"fileDetails": m.fileDetails(o)}
-	b.set("mdeDeviceId", m.deviceOf(o))
+	b.Set("mdeDeviceId", m.deviceOf(o))
 	return b
 }
 
 func (m mapper) fileDetails(o format.Object) body {
-	b := body{}.texts(o, "fileName", "Name", "filePath", "Directory", "filePublisher", "Publisher",
-		"signer", "Signer", "issuer", "Issuer").numbers(o, "fileSize", "SizeInBytes")
+	b := body{}.Texts(o, "fileName", "Name", "filePath", "Directory", "filePublisher", "Publisher",
+		"signer", "Signer", "issuer", "Issuer").Numbers(o, "fileSize", "SizeInBytes")
 	for _, h := range m.objects(o, "FileHashes") {
 		if name, ok := hashNames[strings.ToLower(h.Text("Algorithm"))]; ok {
-			b.set(name, strings.ToLower(h.Text("Value")))
+			b.Set(name, strings.ToLower(h.Text("Value")))
 		}
 	}
 	return b
@@ -140,9 +140,9 @@ func (m mapper) fileDetails(o format.Object) body {
 var hashNames = map[string]string{"md5": "md5", "sha1": "sha1", "sha256": "sha256", "sha256ac": "sha256Ac"}
 
 func (m mapper) fileHash(o format.Object) body {
-	b := body{}.texts(o, "value", "Value")
+	b := body{}.Texts(o, "value", "Value")
 	b["algorithm"] = "unknown"
-	b.set("algorithm", strings.ToLower(o.Text("Algorithm")))
+	b.Set("algorithm", strings.ToLower(o.Text("Algorithm")))
 	return b
 }
 
@@ -150,47 +150,47 @@ func (m mapper) fileHash(o format.Object) body {
 func (m mapper) deviceOf(o format.Object) string { return m.object(o, "Host").Text("MdatpDeviceId") }
 
 func (m mapper) process(o format.Object) body {
-	b := body{}.texts(o, "processCommandLine", "CommandLine").numbers(o, "processId", "ProcessId").
-		instants(o, "processCreationDateTime", "CreationTimeUtc")
-	b.set("mdeDeviceId", m.deviceOf(o))
+	b := body{}.Texts(o, "processCommandLine", "CommandLine").Numbers(o, "processId", "ProcessId").
+		Instants(o, "processCreationDateTime", "CreationTimeUtc")
+	b.Set("mdeDeviceId", m.deviceOf(o))
 	if f := m.object(o, "ImageFile"); f != nil {
-		b.set("imageFile", m.fileDetails(f))
+		b.Set("imageFile", m.fileDetails(f))
 	}
 	if a := m.object(o, "Account"); a != nil {
-		b.set("userAccount", m.account(a))
+		b.Set("userAccount", m.account(a))
 	}
 	if p := m.object(o, "ParentProcess"); p != nil {
-		b.numbers(p, "parentProcessId", "ProcessId").instants(p, "parentProcessCreationDateTime", "CreationTimeUtc")
+		b.Numbers(p, "parentProcessId", "ProcessId").Instants(p, "parentProcessCreationDateTime", "CreationTimeUtc")
 		if f := m.object(p, "ImageFile"); f != nil {
-			b.set("parentProcessImageFile", m.fileDetails(f))
+			b.Set("parentProcessImageFile", m.fileDetails(f))
 		}
 	}
 	return b
 }
 
 func (m mapper) ip(o format.Object) body {
-	b := body{}.texts(o, "ipAddress", "Address")
+	b := body{}.Texts(o, "ipAddress", "Address")
 	place := m.object(o, "Location")
-	b.set("countryLetterCode", place.Text("CountryCode"))
-	geo := body{}.texts(place, "city", "City", "state", "State", "countryName", "CountryName")
+	b.Set("countryLetterCode", place.Text("CountryCode"))
+	geo := body{}.Texts(place, "city", "City", "state", "State", "countryName", "CountryName")
 	for name, from := range map[string]string{"latitude": "Latitude", "longitude": "Longitude"} {
 		if n, ok := place[from].(json.Number); ok {
 			geo[name] = n
 		}
 	}
-	b.set("location", geo)
+	b.Set("location", geo)
 	return b
 }
 
-func (m mapper) url(o format.Object) body { return body{}.texts(o, "url", "Url") }
+func (m mapper) url(o format.Object) body { return body{}.Texts(o, "url", "Url") }
 
 func (m mapper) registryKey(o format.Object) body {
-	return body{}.texts(o, "registryHive", "Hive", "registryKey", "Key")
+	return body{}.Texts(o, "registryHive", "Hive", "registryKey", "Key")
 }
 
 func (m mapper) registryValue(o format.Object) body {
-	b := body{}.texts(o, "registryValueName", "Name", "registryValue", "Value", "registryValueType", "ValueType")
-	b.texts(m.object(o, "Key"), "registryHive", "Hive", "registryKey", "Key")
-	b.set("mdeDeviceId", m.deviceOf(o))
+	b := body{}.Texts(o, "registryValueName", "Name", "registryValue", "Value", "registryValueType", "ValueType")
+	b.Texts(m.object(o, "Key"), "registryHive", "Hive", "registryKey", "Key")
+	b.Set("mdeDeviceId", m.deviceOf(o))
 	return b
 }

@@ -7,25 +7,25 @@ import (
 )
 
 func (m mapper) cloudApplication(o format.Object) body {
-	return body{}.texts(o, "displayName", "Name", "instanceName", "InstanceName").
-		numbers(o, "appId", "AppId", "saasAppId", "SaasId", "instanceId", "InstanceId")
+	return body{}.Texts(o, "displayName", "Name", "instanceName", "InstanceName").
+		Numbers(o, "appId", "AppId", "saasAppId", "SaasId", "instanceId", "InstanceId")
 }
 
 func (m mapper) oauthApplication(o format.Object) body {
-	return body{}.texts(o, "appId", "OAuthAppId", "objectId", "OAuthObjectId", "displayName", "Name",
+	return body{}.Texts(o, "appId", "OAuthAppId", "objectId", "OAuthObjectId", "displayName", "Name",
 		"publisher", "PublisherName")
 }
 
 func (m mapper) servicePrincipal(o format.Object) body {
-	return body{}.texts(o, "servicePrincipalName", "ServicePrincipalName", "servicePrincipalObjectId",
+	return body{}.Texts(o, "servicePrincipalName", "ServicePrincipalName", "servicePrincipalObjectId",
 		"ServicePrincipalObjectId", "appId", "AppId", "appOwnerTenantId", "AppOwnerTenantId", "tenantId", "TenantId").
-		enums(o, "servicePrincipalType", "ServicePrincipalType")
+		Enums(o, "servicePrincipalType", "ServicePrincipalType")
 }
 
 func (m mapper) cloudSession(o format.Object) body {
-	b := body{}.texts(o, "sessionId", "SessionId", "userAgent", "UserAgent", "browser", "Browser",
+	b := body{}.Texts(o, "sessionId", "SessionId", "userAgent", "UserAgent", "browser", "Browser",
 		"deviceName", "DeviceName", "operatingSystem", "OperatingSystem", "protocol", "Protocol")
-	b.instants(o, "startUtcDateTime", "StartTimeUtc", "previousLogonDateTime", "PreviousLogonTimeUtc")
+	b.Instants(o, "startUtcDateTime", "StartTimeUtc", "previousLogonDateTime", "PreviousLogonTimeUtc")
 	m.nested(b, "account", o, "Account")
 	return b
 }
@@ -64,28 +64,28 @@ func (m mapper) nestedList(b body, name string, o format.Object, key string) {
 			list = append(list, m.base(kind.fields(m, child), child, kind.evidence))
 		}
 	}
-	b.set(name, list)
+	b.Set(name, list)
 }
 
-func (m mapper) cloudRequest(o format.Object) body { return body{}.texts(o, "requestId", "RequestId") }
+func (m mapper) cloudRequest(o format.Object) body { return body{}.Texts(o, "requestId", "RequestId") }
 
 func (m mapper) hostSession(o format.Object) body {
-	b := body{}.texts(o, "sessionId", "SessionId").
-		instants(o, "startUtcDateTime", "StartTimeUtc", "endUtcDateTime", "EndTimeUtc")
+	b := body{}.Texts(o, "sessionId", "SessionId").
+		Instants(o, "startUtcDateTime", "StartTimeUtc", "endUtcDateTime", "EndTimeUtc")
 	m.nested(b, "account", o, "Account")
 	m.nested(b, "host", o, "Host")
 	return b
 }
 
 func (m mapper) malware(o format.Object) body {
-	b := body{}.texts(o, "name", "Name", "category", "Category")
+	b := body{}.Texts(o, "name", "Name", "category", "Category")
 	m.nestedList(b, "files", o, "Files")
 	m.nestedList(b, "processes", o, "Processes")
 	return b
 }
 
 func (m mapper) dns(o format.Object) body {
-	b := body{}.texts(o, "domainName", "DomainName")
+	b := body{}.Texts(o, "domainName", "DomainName")
 	m.nested(b, "dnsServerIp", o, "DnsServerIp")
 	m.nested(b, "hostIpAddress", o, "HostIpAddress")
 	m.nestedList(b, "ipAddresses", o, "IpAddresses")
@@ -93,56 +93,56 @@ func (m mapper) dns(o format.Object) body {
 }
 
 func (m mapper) connection(o format.Object) body {
-	b := body{}.numbers(o, "sourcePort", "SourcePort", "destinationPort", "DestinationPort").
-		enums(o, "protocol", "Protocol")
+	b := body{}.Numbers(o, "sourcePort", "SourcePort", "destinationPort", "DestinationPort").
+		Enums(o, "protocol", "Protocol")
 	m.nested(b, "sourceAddress", o, "SourceAddress")
 	m.nested(b, "destinationAddress", o, "DestinationAddress")
 	return b
 }
 
 func (m mapper) azureResource(o format.Object) body {
-	b := body{}.texts(o, "resourceId", "ResourceId", "resourceName", "ResourceName", "resourceType", "ResourceType")
+	b := body{}.Texts(o, "resourceId", "ResourceId", "resourceName", "ResourceName", "resourceType", "ResourceType")
 	if segments := strings.Split(o.Text("ResourceId"), "/"); b["resourceName"] == nil && len(segments) > 1 {
-		b.set("resourceName", segments[len(segments)-1])
+		b.Set("resourceName", segments[len(segments)-1])
 	}
 	return b
 }
 
 func (m mapper) amazonResource(o format.Object) body {
-	return body{}.texts(o, "amazonResourceId", "AmazonResourceId", "amazonAccountId", "AmazonAccountId",
+	return body{}.Texts(o, "amazonResourceId", "AmazonResourceId", "amazonAccountId", "AmazonAccountId",
 		"resourceName", "ResourceName", "resourceType", "ResourceType")
 }
 
 func (m mapper) googleResource(o format.Object) body {
-	return body{}.texts(o, "fullResourceName", "FullResourceName", "projectId", "ProjectId", "location", "Location",
+	return body{}.Texts(o, "fullResourceName", "FullResourceName", "projectId", "ProjectId", "location", "Location",
 		"resourceName", "ResourceName", "resourceType", "ResourceType").
-		enums(o, "locationType", "LocationType").numbers(o, "projectNumber", "ProjectNumber")
+		Enums(o, "locationType", "LocationType").Numbers(o, "projectNumber", "ProjectNumber")
 }
 
 func (m mapper) securityGroup(o format.Object) body {
-	return body{}.texts(o, "displayName", "DisplayName", "distinguishedName", "DistinguishedName",
+	return body{}.Texts(o, "displayName", "DisplayName", "distinguishedName", "DistinguishedName",
 		"friendlyName", "FriendlyName", "sid", "SID", "sid", "Sid", "activeDirectoryObjectGuid", "ObjectGuid",
 		"securityGroupId", "AadId")
 }
 
 func (m mapper) iotDevice(o format.Object) body {
-	b := body{}.texts(o, "deviceId", "DeviceId", "deviceName", "DeviceName", "manufacturer", "Manufacturer",
+	b := body{}.Texts(o, "deviceId", "DeviceId", "deviceName", "DeviceName", "manufacturer", "Manufacturer",
 		"model", "Model", "operatingSystem", "OperatingSystem", "macAddress", "MacAddress", "deviceType", "DeviceType",
 		"deviceSubType", "DeviceSubType", "serialNumber", "SerialNumber", "site", "Site", "zone", "Zone",
 		"sensor", "Sensor", "purdueLayer", "PurdueLayer", "source", "Source", "ioTSecurityAgentId", "IoTSecurityAgentId")
-	b.enums(o, "importance", "Importance")
-	b.set("owners", o.Texts("Owners"))
-	b.set("protocols", o.Texts("Protocols"))
+	b.Enums(o, "importance", "Importance")
+	b.Set("owners", o.Texts("Owners"))
+	b.Set("protocols", o.Texts("Protocols"))
 	m.nested(b, "ipAddress", o, "IpAddress")
 	return b
 }
 
 func (m mapper) mailboxConfiguration(o format.Object) body {
-	return body{}.texts(o, "configurationId", "ConfigurationId", "displayName", "DisplayName",
+	return body{}.Texts(o, "configurationId", "ConfigurationId", "displayName", "DisplayName",
 		"mailboxPrimaryAddress", "MailboxPrimaryAddress", "upn", "Upn",
-		"externalDirectoryObjectId", "ExternalDirectoryObjectId").enums(o, "configurationType", "ConfigurationType")
+		"externalDirectoryObjectId", "ExternalDirectoryObjectId").Enums(o, "configurationType", "ConfigurationType")
 }
 
 func (m mapper) container(o format.Object) body {
-	return body{}.texts(o, "containerId", "ContainerId", "name", "Name")
+	return body{}.Texts(o, "containerId", "ContainerId", "name", "Name")
 }
