@@ -13,16 +13,19 @@ var layouts = []string{
 	"1/2/2006 15:04:05", "1/2/2006 3:04:05 PM", "2006-01-02",
 }
 
-// ParseTime reads the ways in which Microsoft's products write instants, in UTC. An empty text and the
-// first and last years of the calendar, which products write for "none", give the zero time. The error
-// wraps graph.ErrInvalid.
+// windowsEpoch is the year from which Windows counts its time: what it never set reads as 1601-01-01.
+const windowsEpoch = 1601
+
+// ParseTime reads the ways in which Microsoft's products write instants, in UTC. An empty text, the first and
+// last years of the calendar and all up to 1601, which products write for "none", give the zero time. The
+// error wraps graph.ErrInvalid.
 func ParseTime(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, s); err == nil {
-			if t = t.UTC(); t.Year() <= 1 || t.Year() >= 9999 {
+			if t = t.UTC(); t.Year() <= windowsEpoch || t.Year() >= 9999 {
 				return time.Time{}, nil
 			}
 			return t, nil
