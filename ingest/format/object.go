@@ -125,3 +125,27 @@ func (o Object) Integer(key string) (n int64, ok bool) {
 	n, err := strconv.ParseInt(s, base, 64)
 	return n, err == nil
 }
+
+// CheckTexts reports a field that is an object or a list where a text is wanted. The error wraps graph.ErrInvalid.
+func (o Object) CheckTexts(names ...string) error {
+	for _, name := range names {
+		switch o[name].(type) {
+		case map[string]any, []any:
+			return Invalid("%s is not a text", name)
+		}
+	}
+	return nil
+}
+
+// Dates reads fields that must be dates where they are there; see ParseTime. The error names the field.
+func (o Object) Dates(names ...string) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	for _, name := range names {
+		t, err := ParseTime(o.Text(name))
+		if err != nil {
+			return nil, Invalid("%s: %v", name, err)
+		}
+		out[name] = t
+	}
+	return out, nil
+}

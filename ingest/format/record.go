@@ -48,6 +48,17 @@ type Edge struct {
 // taken. It must not keep raw, and it is safe for concurrent use.
 type Decoder func(raw []byte) ([]Record, error)
 
+// Alerts decodes the alerts of an incident, each a part of its own: a bad one is a flaw and leaves the others.
+func Alerts(list []json.RawMessage, decode func(raw []byte) (*graph.AlertContent, error)) []Record {
+	var out []Record
+	for i, raw := range list {
+		a, err := decode(raw)
+		part := Part{Name: fmt.Sprintf("alert %d of the incident", i+1), Raw: raw}
+		out = append(out, Record{Alert: a, Flaw: err, Part: part})
+	}
+	return out
+}
+
 // Invalid is an error that wraps graph.ErrInvalid.
 func Invalid(text string, args ...any) error {
 	return fmt.Errorf("%w: %s", graph.ErrInvalid, fmt.Sprintf(text, args...))

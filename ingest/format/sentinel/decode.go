@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
@@ -42,10 +41,8 @@ func Decode(raw []byte) ([]format.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range texts {
-		if err := checkText(row, name); err != nil {
-			return nil, err
-		}
+	if err := row.CheckTexts(texts...); err != nil {
+		return nil, err
 	}
 	a, err := content(row)
 	if err != nil {
@@ -63,14 +60,6 @@ func Decode(raw []byte) ([]format.Record, error) {
 	}
 	a.Source = source
 	return []format.Record{{Alert: a}}, nil
-}
-
-func checkText(row format.Object, name string) error {
-	switch row[name].(type) {
-	case map[string]any, []any:
-		return format.Invalid("%s is not a text", name)
-	}
-	return nil
 }
 
 func content(row format.Object) (*graph.AlertContent, error) {
@@ -97,13 +86,9 @@ func content(row format.Object) (*graph.AlertContent, error) {
 // times reads the row's instants. The product's own LastUpdated orders versions; the times at which rows
 // were processed are all that is left where it is missing.
 func times(a *graph.AlertContent, row, ext format.Object) error {
-	columns := map[string]time.Time{}
-	for _, name := range []string{"StartTime", "EndTime", "ProcessingEndTime", "TimeGenerated"} {
-		t, err := format.ParseTime(row.Text(name))
-		if err != nil {
-			return format.Invalid("%s: %v", name, err)
-		}
-		columns[name] = t
+	columns, err := row.Dates("StartTime", "EndTime", "ProcessingEndTime", "TimeGenerated")
+	if err != nil {
+		return err
 	}
 	a.FirstActivity, a.LastActivity = columns["StartTime"], columns["EndTime"]
 	a.SourceCreated = columns["ProcessingEndTime"]
