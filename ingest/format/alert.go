@@ -18,14 +18,17 @@ var services = map[string]graph.ServiceSource{
 	"windows defender advanced threat protection":   graph.ServiceDefenderEndpoint,
 	"microsoft defender for endpoint":               graph.ServiceDefenderEndpoint,
 	"windowsdefenderatp":                            graph.ServiceDefenderEndpoint,
+	"microsoftdefenderatp":                          graph.ServiceDefenderEndpoint,
 
 	"oatp":                                       graph.ServiceDefenderOffice,
+	"officeatp":                                  graph.ServiceDefenderOffice,
 	"office 365 advanced threat protection":      graph.ServiceDefenderOffice,
 	"microsoft defender for office 365":          graph.ServiceDefenderOffice,
 	"office 365 security & compliance":           graph.ServiceDefenderOffice,
 	"microsoftdefenderforoffice":                 graph.ServiceDefenderOffice,
 	"azure advanced threat protection":           graph.ServiceDefenderIdentity,
 	"aatp":                                       graph.ServiceDefenderIdentity,
+	"azureatp":                                   graph.ServiceDefenderIdentity,
 	"microsoft defender for identity":            graph.ServiceDefenderIdentity,
 	"mcas":                                       graph.ServiceDefenderCloudApp,
 	"microsoft cloud app security":               graph.ServiceDefenderCloudApp,
@@ -36,6 +39,7 @@ var services = map[string]graph.ServiceSource{
 	"microsoft entra id protection":              graph.ServiceEntraProtection,
 	"aad identity protection":                    graph.ServiceEntraProtection,
 	"microsoftthreatprotection":                  graph.ServiceMicrosoft365,
+	"mtp":                                        graph.ServiceMicrosoft365,
 	"microsoft 365 defender":                     graph.ServiceMicrosoft365,
 	"microsoft defender xdr":                     graph.ServiceMicrosoft365,
 	"microsoft xdr":                              graph.ServiceMicrosoft365,
@@ -178,7 +182,7 @@ var (
 		"other", "multiStagedAttack", "compromisedAccount", "phishing", "maliciousUserActivity", "notMalicious",
 		"notEnoughDataToValidate", "confirmedActivity", "lineOfBusinessApplication"}
 	olderDeterminations = map[string]string{"compromiseduser": "compromisedAccount", "clean": "notMalicious",
-		"insufficientdata": "notEnoughDataToValidate", "confirmeduseractivity": "confirmedActivity"}
+		"insufficientdata": "notEnoughDataToValidate", "confirmeduseractivity": "confirmedActivity", "notavailable": "unknown"}
 )
 
 // Triage reads what a source says of status, classification, determination and assignee.
