@@ -11,14 +11,31 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// responses are the real answers of Defender's APIs, and what an import of each counts. Updates and tokens are
-// nobody's records: each is rejected.
+// responses are the real answers of Defender's APIs, and what an import of each counts. Actions, indicators, updates,
+// recommendations and tokens are nobody's records: each is rejected.
 var responses = map[string]map[string]Summary{
 	"microsoft_defender_incidents": {
 		"test_get_incident":    {Read: 1, Alerts: 1, Entities: 2, Edges: 1},
 		"test_list_incidents":  {Read: 1, Alerts: 1, Entities: 2, Edges: 1},
 		"test_update_incident": {Read: 1, Rejected: 1}, "test_get_auth_token": {Read: 1, Rejected: 1},
 		"test_invalid_json_response": {Read: 1, Rejected: 1},
+	},
+	"microsoft_atp": {
+		"test_get_alerts":                     {Read: 1, Alerts: 1, Entities: 8, Edges: 10},
+		"test_update_alert":                   {Read: 1, Alerts: 1, Entities: 1},
+		"test_get_machine_information_by_id":  {Read: 1, Entities: 1},
+		"test_get_machine_information_first":  {Read: 4, Entities: 1, Updated: 3},
+		"test_get_machine_information_second": {Read: 1, Entities: 1}, "test_get_related_machines": {Read: 2, Entities: 2},
+		"test_search_machines": {Read: 2, Entities: 2}, "test_search_machines_empty": {},
+		"test_manage_tags": {Read: 1, Entities: 1}, "test_find_machines_with_software": {Read: 2, Entities: 2},
+		"test_get_installed_software": {Read: 1, Entities: 1}, "test_get_machine_vulnerabilities": {Read: 1, Entities: 1},
+		"test_blacklist_search": {Read: 1, Rejected: 1}, "test_blacklist_submit": {Read: 1, Rejected: 1},
+		"test_collect_investigation_package": {Read: 1, Rejected: 1}, "test_get_auth_token": {Read: 1, Rejected: 1},
+		"test_get_files_from_alert": {Read: 1, Rejected: 1}, "test_get_machine_action": {Read: 1, Rejected: 1},
+		"test_get_missing_software_updates": {Read: 1, Rejected: 1}, "test_get_security_recommendations": {Read: 1, Rejected: 1},
+		"test_invalid_json_response": {Read: 1, Rejected: 1}, "test_isolate_machine": {Read: 1, Rejected: 1},
+		"test_run_antivirus_scan": {Read: 1, Rejected: 1}, "test_stop_and_quarantine_file": {Read: 1, Rejected: 1},
+		"test_unisolate_machine": {Read: 1, Rejected: 1},
 	},
 }
 

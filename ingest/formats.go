@@ -6,6 +6,7 @@ import (
 	"github.com/clew-security/clew/ingest/format/clew"
 	"github.com/clew-security/clew/ingest/format/defender"
 	"github.com/clew-security/clew/ingest/format/graphsec"
+	"github.com/clew-security/clew/ingest/format/mde"
 	"github.com/clew-security/clew/ingest/format/sentinel"
 )
 
@@ -14,7 +15,7 @@ import (
 const Auto = "auto"
 
 // formats are in the order in which they are asked whether a record is theirs.
-var formats = []format.Format{clew.Format, sentinel.Format, defender.Format, graphsec.Format}
+var formats = []format.Format{clew.Format, sentinel.Format, defender.Format, mde.Format, graphsec.Format}
 
 // Formats are the decoders by name; Auto is among them.
 func Formats() map[string]format.Decoder {

@@ -111,6 +111,16 @@ func ProviderAlertID(service graph.ServiceSource, id string) string {
 	return id[2:]
 }
 
+// ServiceOfID is the service whose letters an alert id bears; ServiceUnknown where it bears none.
+func ServiceOfID(id string) graph.ServiceSource {
+	for service := range idPrefixes {
+		if ProviderAlertID(service, id) != strings.TrimSpace(id) {
+			return service
+		}
+	}
+	return graph.ServiceUnknown
+}
+
 // Finish fills what follows from the rest of an alert and checks what every alert must have: a product, its
 // provider's id and a date. The error wraps graph.ErrInvalid.
 func Finish(a *graph.AlertContent) error {
