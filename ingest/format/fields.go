@@ -72,11 +72,11 @@ func (f Fields) Get(name string) Field {
 	return Field{Name: name}
 }
 
-// Without is the object as it stands there but without the fields of a name, and without white space.
-func (f Fields) Without(name string) json.RawMessage {
+// Without is the object as it stands there but without the fields of these names, and without white space.
+func (f Fields) Without(names ...string) json.RawMessage {
 	out := []byte{'{'}
 	for _, one := range f.all {
-		if one.Name == name {
+		if slices.Contains(names, one.Name) {
 			continue
 		}
 		if len(out) > 1 {
@@ -95,6 +95,14 @@ func (f Fields) Has(names ...string) bool {
 		}
 	}
 	return true
+}
+
+// Raw is a field's value as it stands there, nil where there is none.
+func (f Fields) Raw(name string) json.RawMessage {
+	if v := f.Get(name).Raw; v != "" {
+		return json.RawMessage(v)
+	}
+	return nil
 }
 
 // Text is a field's text; empty where it is none.

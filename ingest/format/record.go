@@ -48,15 +48,19 @@ type Edge struct {
 // taken. It must not keep raw, and it is safe for concurrent use.
 type Decoder func(raw []byte) ([]Record, error)
 
-// Alerts decodes the alerts of an incident, each a part of its own: a bad one is a flaw and leaves the others.
-func Alerts(list []json.RawMessage, decode func(raw []byte) (*graph.AlertContent, error)) []Record {
-	var out []Record
-	for i, raw := range list {
-		a, err := decode(raw)
-		part := Part{Name: fmt.Sprintf("alert %d of the incident", i+1), Raw: raw}
+// Alerts decodes the alerts of an incident, each a part of its own: a bad one is a flaw and leaves the others. The error
+// wraps graph.ErrInvalid.
+func Alerts(list Field, decode func(raw []byte) (*graph.AlertContent, error)) (out []Record, err error) {
+	alerts, err := list.List()
+	if err != nil {
+		return nil, fmt.Errorf("incident: %w", err)
+	}
+	for i, alert := range alerts {
+		part := Part{Name: fmt.Sprintf("alert %d of the incident", i+1), Raw: json.RawMessage(alert.Raw)}
+		a, err := decode(part.Raw)
 		out = append(out, Record{Alert: a, Flaw: err, Part: part})
 	}
-	return out
+	return out, nil
 }
 
 // Invalid is an error that wraps graph.ErrInvalid.

@@ -42,28 +42,20 @@ func Decode(raw []byte) ([]format.Record, error) {
 		}
 		return []format.Record{{Alert: a}}, nil
 	}
-	var incident struct {
-		Alerts *[]json.RawMessage `json:"alerts"`
-	}
-	if err := json.Unmarshal(raw, &incident); err != nil {
-		return nil, format.Invalid("incident: %s", format.Reword(err))
-	}
-	if incident.Alerts == nil {
+	list := fields.Get("alerts")
+	if list.IsNull() {
 		return nil, format.Invalid("the incident has no alerts")
 	}
-	return format.Alerts(*incident.Alerts, decodeAlert), nil
+	return format.Alerts(list, decodeAlert)
 }
 
 // decodeAlert reads one alert; its Source is all of it but devices and entities, which are evidence.
 func decodeAlert(raw []byte) (*graph.AlertContent, error) {
-	source, entities, err := format.TakeField(raw, "entities")
+	fields, err := format.FieldsOf(raw)
 	if err != nil {
 		return nil, err
 	}
-	source, devices, err := format.TakeField(source, "devices")
-	if err != nil {
-		return nil, err
-	}
+	source := fields.Without("entities", "devices")
 	o, err := format.ParseObject(source)
 	if err != nil {
 		return nil, err
@@ -75,7 +67,7 @@ func decodeAlert(raw []byte) (*graph.AlertContent, error) {
 	if err := format.Finish(a); err != nil {
 		return nil, err
 	}
-	if a.Evidence, err = evidence(devices, entities, a.SourceCreated); err != nil {
+	if a.Evidence, err = evidence(fields.Raw("devices"), fields.Raw("entities"), a.SourceCreated); err != nil {
 		return nil, fmt.Errorf("alert %q: %w", a.ProviderAlertID, err)
 	}
 	a.Source = source

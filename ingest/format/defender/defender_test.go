@@ -120,7 +120,7 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 		alert("1", "MCAS", `,"entities":[{},null]`):         "entities 2: ",
 		alert("1", "MCAS", `,"devices":["x"]`):              "devices 1: ",
 		`[]`:                                                "not a JSON object",
-		`null`:                                              "the incident has no alerts",
+		`null`:                                              "not a JSON object",
 	} {
 		records, err := Decode([]byte(raw))
 		if !errors.Is(err, graph.ErrInvalid) || !strings.Contains(err.Error(), want) || records != nil {

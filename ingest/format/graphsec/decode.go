@@ -4,7 +4,6 @@ package graphsec
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -47,17 +46,13 @@ func Decode(raw []byte) ([]format.Record, error) {
 	if list.IsNull() {
 		return nil, format.Invalid("the incident has no alerts; fetch it with $expand=alerts")
 	}
-	alerts, err := list.List()
-	if err != nil {
-		return nil, fmt.Errorf("incident: %w", err)
-	}
-	var out []format.Record
-	for i, alert := range alerts {
-		part := format.Part{Name: fmt.Sprintf("alert %d of the incident", i+1), Raw: json.RawMessage(alert.Raw)}
-		a, err := decodeOf(alert)
-		out = append(out, format.Record{Alert: a, Flaw: err, Part: part})
-	}
-	return out, nil
+	return format.Alerts(list, func(raw []byte) (*graph.AlertContent, error) {
+		fields, err := format.FieldsOf(raw)
+		if err != nil {
+			return nil, err
+		}
+		return decodeAlert(fields, raw)
+	})
 }
 
 func isIncident(f format.Fields) bool {
@@ -65,14 +60,6 @@ func isIncident(f format.Fields) bool {
 		return strings.HasSuffix(odata, "security.incident")
 	}
 	return !f.Has("evidence") && (f.Has("alerts") || f.Has("redirectIncidentId") || f.Has("priorityScore"))
-}
-
-func decodeOf(alert format.Field) (*graph.AlertContent, error) {
-	fields, err := alert.Object()
-	if err != nil {
-		return nil, format.Invalid("not a JSON object")
-	}
-	return decodeAlert(fields, []byte(alert.Raw))
 }
 
 func decodeAlert(fields format.Fields, raw []byte) (*graph.AlertContent, error) {

@@ -12,10 +12,11 @@ import (
 
 // decodeAlert reads an alert; its Source is all of it but its evidence.
 func decodeAlert(raw []byte) ([]format.Record, error) {
-	source, listed, err := format.TakeField(raw, "evidence")
+	fields, err := format.FieldsOf(raw)
 	if err != nil {
 		return nil, err
 	}
+	source, listed := fields.Without("evidence"), fields.Raw("evidence")
 	o, err := format.ParseObject(source)
 	if err != nil {
 		return nil, err

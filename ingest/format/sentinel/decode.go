@@ -36,7 +36,7 @@ func Decode(raw []byte) ([]format.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, field := fields.Without("Entities"), json.RawMessage(fields.Get("Entities").Raw)
+	source, field := fields.Without("Entities"), fields.Raw("Entities")
 	row, err := format.ParseObject(source)
 	if err != nil {
 		return nil, err
