@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/clew-security/clew/correlate"
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/graph/graphtest"
+	"github.com/clew-security/clew/ingest"
 )
 
 func newStore() graph.Store { return graphtest.NewModel(graphtest.NewClock().Now) }
@@ -134,6 +136,29 @@ func TestAnImportThatStandsStillEnds(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 408") {
 		t.Errorf("%v: %s", err, answer[:n])
 	}
+}
+
+// A client that would go on sending hears at once that the store takes nothing.
+func TestAnImportThatFailsIsAnsweredWhileTheBodyGoesOn(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle("/ingest/{format}", ingestHandler{failing{newStore()}, correlate.New(correlate.DefaultSettings()), quiet(), time.Hour})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	body, more := io.Pipe()
+	go func() {
+		for i := range 2 * ingest.DefaultBatch {
+			fmt.Fprintf(more, `{"id":"%d","productName":"P","createdDateTime":"2026-01-02T03:04:05Z"}`+"\n", i)
+		}
+	}()
+	resp, err := http.Post(server.URL+"/ingest/graph", "application/x-ndjson", body) // which is never closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("%d %s", resp.StatusCode, text)
+	}
+	_ = body.Close()
 }
 
 // A request that does not end must not keep an interrupted service, nor make a failure of the interrupt.

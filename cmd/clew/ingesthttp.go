@@ -139,10 +139,10 @@ func (b *impatient) Read(p []byte) (int, error) {
 }
 
 // answering lets the connection end where the client does not take the answer. The server first reads some of what
-// is left of the body, until the deadline of the last read.
+// is left of the body, until the deadline of the last read; where nobody wants it, for a moment only.
 func (b *impatient) answering() {
 	if b.stopped.Load() {
-		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle))
+		_ = b.conn.SetReadDeadline(time.Now().Add(min(time.Second, b.idle)))
 	}
 	_ = b.conn.SetWriteDeadline(time.Now().Add(2 * b.idle))
 }
