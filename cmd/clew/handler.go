@@ -166,10 +166,10 @@ func printAddresses(w io.Writer, a net.Addr) {
 // mediaTypes that ingest takes. All of them make a browser ask first (CORS), which is refused.
 var mediaTypes = map[string]bool{
 	"application/json": true, "application/x-ndjson": true, "application/ndjson": true, "application/jsonl": true,
-	"application/gzip": true, "application/x-gzip": true, "application/octet-stream": true,
+	"application/gzip": true, "application/x-gzip": true, "application/zstd": true, "application/octet-stream": true,
 }
 
-var errMediaType = errors.New("Content-Type must be application/json, application/x-ndjson or application/gzip")
+var errMediaType = errors.New("Content-Type must be application/json, application/x-ndjson, application/gzip or application/zstd")
 
 func checkMediaType(r *http.Request) error {
 	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

@@ -33,7 +33,7 @@ func ingestCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ingest FILE… {--data DIR | --config FILE | --url URL}",
 		Short: "Read alerts and assets from files into a store or a running service",
-		Long: "Read alerts and assets from files (JSON, NDJSON, a JSON array or an OData page, gzip or not; - is\n" +
+		Long: "Read alerts and assets from files (JSON, NDJSON, a JSON array or an OData page, gzip, zstd or not; - is\n" +
 			"standard input) into a store or a running service. The same file twice adds nothing.\n\n" +
 			"Formats: " + formatNames() + ". A record that cannot be taken is named with file, line and reason and\n" +
 			"goes to the reject file; the rest goes in. A reject file, mended or not, can be read again (format auto).\n\n" +

@@ -66,7 +66,7 @@ func (e *RecordError) Unwrap() error { return graph.ErrInvalid }
 
 // Records reads the JSON objects of a file one by one, in memory that does not grow with the file. It takes
 // one object (pretty-printed or not), objects line by line (NDJSON), JSON arrays and OData pages
-// ({"@odata.…":…, "value":[…]}) of objects, and any of these one after another; compressed with gzip or
+// ({"@odata.…":…, "value":[…]}) of objects, and any of these one after another; compressed with gzip, zstd or
 // not; with a UTF-8 byte order mark or not.
 //
 // Once a whole value has stood on one line the file counts as written line by line, and a line's end ends
@@ -79,7 +79,8 @@ func (e *RecordError) Unwrap() error { return graph.ErrInvalid }
 // gives the offset.
 func Records(file string, r io.Reader) iter.Seq2[Raw, error] {
 	return func(yield func(Raw, error) bool) {
-		plain, err := open(r)
+		plain, stop, err := open(r)
+		defer stop()
 		if err != nil {
 			yield(Raw{}, fmt.Errorf("%s: %w", file, err))
 			return

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 )
 
@@ -65,7 +66,8 @@ var framings = []struct {
 	{"UTF-16 with the high byte first too", "\x00{\x00\"\x00a", []string{"error f: invalid: the file is UTF-16; convert it to UTF-8"}},
 	{"a zip archive is refused once", "PK\x03\x04\n\n\n", []string{"error f: invalid: the file is a zip archive; unpack it first"}},
 	{"a binary file is refused once", "\x7fELF\x02\x01\x01\x00\n\n\n", []string{"error f: invalid: the file is binary, not JSON"}},
-	{"a file compressed twice is refused once", string(zipped(string(zipped("{}")))), []string{"error f: invalid: the file is compressed with gzip twice; unpack it once"}},
+	{"a file compressed twice is refused once", string(zipped(string(zipped("{}")))), []string{"error f: invalid: the file is compressed twice, with gzip and gzip; unpack it once"}},
+	{"and with both kinds", string(packed(string(zipped("{}")))), []string{"error f: invalid: the file is compressed twice, with zstd and gzip; unpack it once"}},
 	{"UTF-16 is named", "\xff\xfe{\x00", []string{"error f: invalid: the file is UTF-16; convert it to UTF-8"}},
 
 	{"a line that is no JSON is rejected and the next is read", "hello\n{\"a\":1}\n", []string{"!1 not a JSON object", `2@6 {"a":1}`}},
@@ -107,6 +109,9 @@ func TestRecordsAreReadInEveryFraming(t *testing.T) {
 			if diff := cmp.Diff(c.want, told(bytes.NewReader(zipped(c.in)))); diff != "" {
 				t.Error("compressed:", diff)
 			}
+			if diff := cmp.Diff(c.want, told(bytes.NewReader(packed(c.in)))); diff != "" {
+				t.Error("with zstd:", diff)
+			}
 		})
 	}
 }
@@ -117,6 +122,14 @@ func zipped(s string) []byte {
 	_, _ = io.WriteString(z, s)
 	_ = z.Close()
 	return b.Bytes()
+}
+
+func packed(s string) []byte {
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		panic(err)
+	}
+	return z.EncodeAll([]byte(s), nil)
 }
 
 // chopped gives at most a few bytes at a time.
@@ -222,11 +235,43 @@ func TestAZipBombIsStopped(t *testing.T) {
 	}
 }
 
-func TestATruncatedGzipIsAnErrorBehindItsRecords(t *testing.T) {
-	whole := zipped("{\"a\":1}\n" + strings.Repeat("{\"b\":2}\n", 10_000))
-	got := told(bytes.NewReader(whole[:len(whole)-20]))
-	if len(got) < 2 || got[0] != `1@0 {"a":1}` || !strings.Contains(got[len(got)-1], "unexpected EOF") {
-		t.Errorf("got %q … %q", got[0], got[len(got)-1])
+func TestAZstdBombIsStopped(t *testing.T) {
+	var bomb bytes.Buffer
+	z, err := zstd.NewWriter(&bomb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(z, io.LimitReader(filling{}, 64<<20))
+	_ = z.Close()
+	var last error
+	for _, err := range Records("bomb.zst", &bomb) {
+		last = err
+	}
+	if !errors.Is(last, ErrDecompression) || !strings.Contains(last.Error(), "at byte 10") {
+		t.Errorf("got %v", last)
+	}
+}
+
+// A stream asks for its window in its first bytes.
+func TestAZstdStreamThatWantsTooMuchMemoryIsRefused(t *testing.T) {
+	head := []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 0x01, 0x00, 0x00} // RFC 8878: a window of 128 MiB, an empty last block
+	if got := told(bytes.NewReader(head)); len(got) != 1 || !strings.Contains(got[0], "window") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestATruncatedStreamIsAnErrorBehindItsRecords(t *testing.T) {
+	text := "{\"a\":1}\n"
+	var more strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&more, "{\"b\":%d}\n", i*7919)
+	}
+	text += more.String()
+	for name, whole := range map[string][]byte{"gzip": zipped(text), "zstd": packed(text)} {
+		got := told(bytes.NewReader(whole[:len(whole)-20]))
+		if len(got) < 2 || got[0] != `1@0 {"a":1}` || !strings.Contains(got[len(got)-1], name+", behind ") || !strings.Contains(got[len(got)-1], "unexpected EOF") {
+			t.Errorf("%s: got %q … %q", name, got[0], got[len(got)-1])
+		}
 	}
 }
 

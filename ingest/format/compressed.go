@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Limits of decompression. Alerts compress about tenfold; what is far above is made to fill a disk.
@@ -21,34 +23,46 @@ const (
 // ErrDecompression: a compressed file grows beyond MaxRatio or MaxDecompressed.
 var ErrDecompression = errors.New("compressed file grows beyond the limit")
 
-// open sniffs gzip and a byte order mark, and refuses what is no text.
-func open(r io.Reader) (io.Reader, error) {
-	in := bufio.NewReader(r)
-	if magic, _ := in.Peek(2); bytes.Equal(magic, gzipMagic) {
-		counted := &counter{r: in}
-		z, err := gzip.NewReader(counted)
-		if err != nil {
-			return nil, err
+// maxWindow bounds the memory that a zstd stream may ask for; RFC 8878 asks for 8 MiB at least.
+const maxWindow = 32 << 20
+
+// open sniffs gzip, zstd and a byte order mark, and refuses what is no text. stop frees what reading takes.
+func open(r io.Reader) (_ io.Reader, stop func(), err error) {
+	in, stop := bufio.NewReader(r), func() {}
+	if name := compression(in); name != "" {
+		i := &inflater{in: &counter{r: in}, name: name}
+		if stop, err = i.begin(); err != nil {
+			return nil, stop, err
 		}
-		in = bufio.NewReader(&inflater{z: z, in: counted})
-		if magic, _ := in.Peek(2); bytes.Equal(magic, gzipMagic) {
-			return nil, Invalid("the file is compressed with gzip twice; unpack it once")
+		in = bufio.NewReader(i)
+		if again := compression(in); again != "" {
+			return nil, stop, Invalid("the file is compressed twice, with %s and %s; unpack it once", name, again)
 		}
 	}
 	head, _ := in.Peek(512)
 	if bytes.HasPrefix(head, []byte{0xef, 0xbb, 0xbf}) {
 		_, _ = in.Discard(3)
-		return in, nil
+		return in, stop, nil
 	}
-	return in, noText(head)
+	return in, stop, noText(head)
 }
 
-var gzipMagic = []byte{0x1f, 0x8b}
+// compression is what the next bytes are compressed with; empty where they are not.
+func compression(in *bufio.Reader) string {
+	head, _ := in.Peek(4)
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return "gzip"
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return "zstd"
+	}
+	return ""
+}
 
 // archives are the first bytes of what often lies beside exports.
 var archives = []struct{ magic, name string }{
 	{"PK\x03\x04", "a zip archive"}, {"PK\x05\x06", "a zip archive"}, {"BZh", "compressed with bzip2"},
-	{"\xfd7zXZ\x00", "compressed with xz"}, {"\x28\xb5\x2f\xfd", "compressed with zstd"},
+	{"\xfd7zXZ\x00", "compressed with xz"},
 	{"7z\xbc\xaf\x27\x1c", "a 7z archive"},
 }
 
@@ -104,9 +118,24 @@ func (c *counter) ReadByte() (byte, error) {
 
 // inflater decompresses within the limits.
 type inflater struct {
-	z   *gzip.Reader
-	in  *counter
-	out int64
+	z    io.Reader
+	in   *counter
+	out  int64
+	name string
+}
+
+// begin reads the head of the stream.
+func (i *inflater) begin() (stop func(), err error) {
+	if i.name == "gzip" {
+		i.z, err = gzip.NewReader(i.in)
+		return func() {}, err
+	}
+	z, err := zstd.NewReader(i.in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return func() {}, err
+	}
+	i.z = z
+	return z.Close, nil
 }
 
 func (i *inflater) Read(p []byte) (int, error) {
@@ -116,7 +145,7 @@ func (i *inflater) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("%w: %d bytes out of %d", ErrDecompression, i.out, i.in.n)
 	}
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("gzip, behind %d compressed bytes: %w", i.in.n, err)
+		err = fmt.Errorf("%s, behind %d compressed bytes: %w", i.name, i.in.n, err)
 	}
 	return n, err
 }
