@@ -40,18 +40,20 @@ func checkTexts(all ...string) error {
 // would not be what was compared.
 func checkJSON(all ...json.RawMessage) error {
 	for _, v := range all {
-		switch {
-		case len(v) == 0 || plainText(v):
-		case !json.Valid(v) || !utf8.Valid(v):
-			return errors.New("a value is not JSON in UTF-8")
-		case depth(v) > MaxDepth:
+		if len(v) == 0 {
+			continue
+		}
+		switch depth, ok := validJSON(v, MaxDepth); {
+		case depth > MaxDepth:
 			return fmt.Errorf("a value is nested more than %d deep", MaxDepth)
+		case !ok:
+			return errors.New("a value is not JSON in UTF-8")
 		}
 	}
 	return nil
 }
 
-// plainText reports whether v is a JSON string without escapes, as most values are, with less work than json.Valid.
+// plainText reports whether v is a JSON string without escapes, as most values are.
 func plainText(v []byte) bool {
 	if len(v) < len(`""`) || v[0] != '"' || v[len(v)-1] != '"' {
 		return false
@@ -62,28 +64,6 @@ func plainText(v []byte) bool {
 		}
 	}
 	return utf8.Valid(v)
-}
-
-// depth of a valid JSON value.
-func depth(v []byte) int {
-	deep, most, text, escaped := 0, 0, false, false
-	for _, c := range v {
-		switch {
-		case escaped:
-			escaped = false
-		case text && c == '\\':
-			escaped = true
-		case c == '"':
-			text = !text
-		case text:
-		case c == '{' || c == '[':
-			deep++
-			most = max(most, deep)
-		case c == '}' || c == ']':
-			deep--
-		}
-	}
-	return most
 }
 
 func (o EntityObservation) check(id ID) error {
