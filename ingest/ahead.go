@@ -106,11 +106,17 @@ func (a *ahead) work() {
 	}
 }
 
-// project decodes a record and checks each part alone: a batch of sound parts is sound.
+// project decodes a record and checks each part alone: a batch of sound parts is sound. A record that makes the decoder
+// panic is rejected like any other that cannot be read.
 func (j *job) project(decode format.Decoder) {
 	if j.flaw != nil || j.err != nil {
 		return
 	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			j.units, j.flaws, j.flaw = nil, nil, format.Invalid("reading it failed, which is a fault of this program: %v", fault)
+		}
+	}()
 	records, flaw := decode(j.raw.Data)
 	if j.flaw = flaw; flaw != nil {
 		return

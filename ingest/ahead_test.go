@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -66,6 +67,23 @@ func TestAnImportThatEndsEarlyLeavesNobodyReading(t *testing.T) {
 		case <-time.After(time.Minute):
 			t.Fatalf("%s: it waits for the rest", name)
 		}
+	}
+}
+
+// One record that a decoder cannot stand must not take the service with it.
+func TestARecordThatMakesADecoderPanicIsRejected(t *testing.T) {
+	var rejects bytes.Buffer
+	p := pipeline(&recorder{})
+	decode := p.Decode
+	p.Rejects, p.Decode = &rejects, func(raw []byte) ([]format.Record, error) {
+		if strings.Contains(string(raw), `"id":"2"`) {
+			panic("index out of range")
+		}
+		return decode(raw)
+	}
+	s := run1(t, p, lines(5))
+	if s.Read != 5 || s.Rejected != 1 || !strings.Contains(rejects.String(), "a fault of this program: index out of range") {
+		t.Errorf("%+v, %s", s, rejects.String())
 	}
 }
 
