@@ -5,8 +5,12 @@ import (
 	"github.com/clew-security/clew/ingest/format"
 	"github.com/clew-security/clew/ingest/format/clew"
 	"github.com/clew-security/clew/ingest/format/defender"
+	"github.com/clew-security/clew/ingest/format/entra"
+	"github.com/clew-security/clew/ingest/format/exchange"
 	"github.com/clew-security/clew/ingest/format/graphsec"
+	"github.com/clew-security/clew/ingest/format/intune"
 	"github.com/clew-security/clew/ingest/format/mde"
+	"github.com/clew-security/clew/ingest/format/o365audit"
 	"github.com/clew-security/clew/ingest/format/sentinel"
 )
 
@@ -15,7 +19,10 @@ import (
 const Auto = "auto"
 
 // formats are in the order in which they are asked whether a record is theirs.
-var formats = []format.Format{clew.Format, sentinel.Format, defender.Format, mde.Format, graphsec.Format}
+var formats = []format.Format{
+	clew.Format, sentinel.Format, defender.Format, mde.Format, graphsec.Format,
+	intune.Format, o365audit.Format, exchange.Format, entra.Format,
+}
 
 // Formats are the decoders by name; Auto is among them.
 func Formats() map[string]format.Decoder {

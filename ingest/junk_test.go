@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/clew-security/clew/graph"
@@ -15,7 +16,11 @@ import (
 )
 
 // junk is what a field may hold where something else belongs.
-var junk = []string{`null`, `7`, `-1.5e300`, `true`, `""`, `"soon"`, `"1601-01-01T00:00:00Z"`, `"3/4/2026 5:06:07 AM"`, `[]`, `{}`, `[null]`, `[[{}]]`, `{"a":{"b":[1]}}`}
+var junk = []string{
+	`null`, `7`, `-1.5e300`, `true`, `""`, `" "`, `"soon"`, `"\u0000\u202e\ufffd"`, `"` + strings.Repeat("long ", 600) + `"`,
+	`"1601-01-01T00:00:00Z"`, `"9999-12-31T23:59:59Z"`, `"3/4/2026 5:06:07 AM"`, `"/Date(-62135596800000)/"`, `"/Date(999999999999999)/"`,
+	`"00000000-0000-0000-0000-000000000000"`, `"@"`, `"a@b"`, `[]`, `{}`, `[null]`, `[null,7,"x"]`, `[[{}]]`, `{"a":{"b":[1]}}`, `{"value":7}`,
+}
 
 // everyField calls visit with a way to set each field and item of a JSON value, at any depth, and sets it back.
 func everyField(v any, visit func(set func(any))) {

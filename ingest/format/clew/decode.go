@@ -131,7 +131,7 @@ func decodeEdge(raw []byte) ([]format.Record, error) {
 	o := graph.EdgeObservation{Kind: kind, From: from.ID(), To: to.ID(), FirstSeen: first, LastSeen: last,
 		EndedAt: graph.Micro(l.EndedAt.Time), Source: source(l.Source)}
 	o.Observation = graph.NewID(graph.KindObservation, kind.String(), o.From.String(), o.To.String(), o.Source,
-		stamp(o.FirstSeen), stamp(o.LastSeen), stamp(o.EndedAt))
+		format.Stamp(o.FirstSeen), format.Stamp(o.LastSeen), format.Stamp(o.EndedAt))
 	return []format.Record{{Edge: &format.Edge{From: from, To: to, Observation: o}}}, nil
 }
 
@@ -149,14 +149,6 @@ func (l edgeLine) times() (first, last time.Time, err error) {
 		return first, last, format.Invalid("endedAt is before lastSeen")
 	}
 	return first, last, nil
-}
-
-// stamp is an instant in an observation's key.
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Format(time.RFC3339Nano)
 }
 
 // source names the line's source, the format where it does not say.
