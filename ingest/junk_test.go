@@ -1,11 +1,9 @@
 package ingest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
+	"github.com/clew-security/clew/ingest/format/formattest"
 )
 
 // junk is what a field may hold where something else belongs.
@@ -44,30 +43,20 @@ func everyField(v any, visit func(set func(any))) {
 // sampleRecords are those of a format's samples, an incident's alerts each by itself.
 func sampleRecords(t *testing.T, f format.Format) (out []any) {
 	t.Helper()
-	paths, _ := filepath.Glob(filepath.Join("testdata", "formats", f.Name, "*.json"))
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
+	for _, raw := range formattest.Samples(t, filepath.Join("testdata", "formats", f.Name, "*.json")) {
+		raws := [][]byte{raw}
+		if records, err := f.Decode(raw); err == nil && len(records) > 1 && records[0].Part.Raw != nil {
+			raws = nil
+			for _, r := range records {
+				raws = append(raws, r.Part.Raw)
+			}
 		}
-		for raw, err := range format.Records(path, bytes.NewReader(text)) {
-			if err != nil {
+		for _, raw := range raws {
+			var v any
+			if err := json.Unmarshal(raw, &v); err != nil {
 				t.Fatal(err)
 			}
-			raws := [][]byte{raw.Data}
-			if records, err := f.Decode(raw.Data); err == nil && len(records) > 1 && records[0].Part.Raw != nil {
-				raws = nil
-				for _, r := range records {
-					raws = append(raws, r.Part.Raw)
-				}
-			}
-			for _, raw := range raws {
-				var v any
-				if err := json.Unmarshal(raw, &v); err != nil {
-					t.Fatal(err)
-				}
-				out = append(out, v)
-			}
+			out = append(out, v)
 		}
 	}
 	return out

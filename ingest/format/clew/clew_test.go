@@ -8,6 +8,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
+	"github.com/clew-security/clew/ingest/format/formattest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -107,18 +108,6 @@ func TestALineThatIsWrongIsNamedWithWhatIsAllowed(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(edge))
-	f.Add([]byte(`{"type":"entity","kind":"file","keys":{"sha1":["a",""],"fileName":"x"},"properties":{"a":null}}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		records, err := Decode(raw)
-		if err != nil {
-			if !errors.Is(err, graph.ErrInvalid) {
-				t.Errorf("not an ErrInvalid: %v", err)
-			}
-			return
-		}
-		if err := batchOf(records[0]).Validate(); err != nil {
-			t.Error(err)
-		}
-	})
+	formattest.Fuzz(f, Decode, "../../testdata/formats/clew/*.json", edge,
+		`{"type":"entity","kind":"file","keys":{"sha1":["a",""],"fileName":"x"},"properties":{"a":null}}`)
 }

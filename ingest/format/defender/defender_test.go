@@ -1,7 +1,6 @@
 package defender
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
+	"github.com/clew-security/clew/ingest/format/formattest"
 	"github.com/clew-security/clew/ingest/format/graphsec"
 )
 
@@ -130,37 +130,9 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"incidentId":7,"incidentName":"x","alerts":[` + alert("da1_1", "MicrosoftDefenderATP",
-		`,"devices":[{"mdatpDeviceId":"m","loggedOnUsers":[{"accountName":"a"}]}],"entities":[{"entityType":"Process","processId":1,"processCreationTime":"1601-01-01T00:00:00Z"},{"entityType":"Registry","registryValueName":"v"}]`) + `,null]}`))
-	f.Add([]byte(alert("1", "x", `,"entities":[{"entityType":"MailMessage","sender":"a@b.example","recipient":"c@d.example"},{"entityType":"Odd.Thing","x":{}},{"entityType":null}]`)))
-	f.Add([]byte(alert("1", "x", `,"entities":[{"entityType":"mailBox"},{"entityType":"FILE","sha1":7},{"entityType":"MailCluster"},{"entityType":"SecurityGroup"}],"mitreTechniques":"T1"`)))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		records, err := Decode(raw)
-		if err != nil {
-			if !errors.Is(err, graph.ErrInvalid) {
-				t.Errorf("not an ErrInvalid: %v", err)
-			}
-			return
-		}
-		again, err := Decode(raw)
-		if err != nil || len(again) != len(records) {
-			t.Fatalf("the second time: %v", err)
-		}
-		for i, r := range records {
-			if (r.Flaw == nil) == (r.Alert == nil) {
-				t.Errorf("neither or both: %+v", r)
-			}
-			if r.Alert == nil {
-				continue
-			}
-			if !r.Alert.SameAs(*again[i].Alert) {
-				t.Errorf("decodes differently: %s", raw)
-			}
-			for _, e := range r.Alert.Evidence {
-				if !json.Valid(e.Body) || !json.Valid(e.Original) {
-					t.Errorf("no JSON: %s %s", e.Body, e.Original)
-				}
-			}
-		}
-	})
+	formattest.Fuzz(f, Decode, "../../testdata/formats/defender/*.json",
+		`{"incidentId":7,"incidentName":"x","alerts":[`+alert("da1_1", "MicrosoftDefenderATP",
+			`,"devices":[{"mdatpDeviceId":"m","loggedOnUsers":[{"accountName":"a"}]}],"entities":[{"entityType":"Process","processId":1,"processCreationTime":"1601-01-01T00:00:00Z"},{"entityType":"Registry","registryValueName":"v"}]`)+`,null]}`,
+		alert("1", "x", `,"entities":[{"entityType":"MailMessage","sender":"a@b.example","recipient":"c@d.example"},{"entityType":"Odd.Thing","x":{}},{"entityType":null}]`),
+		alert("1", "x", `,"entities":[{"entityType":"mailBox"},{"entityType":"FILE","sha1":7},{"entityType":"MailCluster"},{"entityType":"SecurityGroup"}],"mitreTechniques":"T1"`))
 }

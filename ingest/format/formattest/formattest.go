@@ -1,19 +1,22 @@
-// Package formattest holds every decoder of things and relations to the same promises.
+// Package formattest holds every decoder to the same promises.
 package formattest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
 )
 
-// Samples are the raw records of the files that the pattern matches.
+// Samples are the records of the files that the pattern matches, which framing must be able to read.
 func Samples(t testing.TB, pattern string) [][]byte {
 	t.Helper()
 	paths, err := filepath.Glob(pattern)
@@ -36,12 +39,19 @@ func Samples(t testing.TB, pattern string) [][]byte {
 	return out
 }
 
-// Fuzz decodes whatever the fuzzer makes of the samples.
-func Fuzz(f *testing.F, decode format.Decoder, pattern string) {
+// Fuzz decodes whatever the fuzzer makes of the samples and of these records.
+func Fuzz(f *testing.F, decode format.Decoder, pattern string, more ...string) {
 	for _, raw := range Samples(f, pattern) {
 		f.Add(raw)
 	}
-	f.Fuzz(func(t *testing.T, raw []byte) { Sound(t, decode, raw) })
+	for _, raw := range more {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if utf8.Valid(raw) { // as all is that format.Records gives
+			Sound(t, decode, raw)
+		}
+	})
 }
 
 // Sound decodes a record and checks what it gives: an ErrInvalid and nothing, or records that can each be committed
@@ -75,6 +85,8 @@ func check(r format.Record) error {
 			return errors.New("a flaw that is no ErrInvalid: " + r.Flaw.Error())
 		}
 		return nil
+	case r.Alert != nil:
+		return graph.Batch{Alerts: []graph.AlertContent{*r.Alert}}.Validate()
 	case r.Edge != nil:
 		return graph.Batch{Entities: []graph.EntityObservation{r.Edge.From, r.Edge.To},
 			Edges: []graph.EdgeObservation{r.Edge.Observation}}.Validate()
@@ -82,4 +94,19 @@ func check(r format.Record) error {
 		return graph.Batch{Entities: []graph.EntityObservation{*r.Entity}}.Validate()
 	}
 	return errors.New("a record that says nothing")
+}
+
+// Bodies are the types of an alert's evidence, each with its own fields, in order of their names.
+func Bodies(a graph.AlertContent) string {
+	var out []string
+	for _, e := range a.Evidence {
+		var b map[string]any
+		_ = json.Unmarshal(e.Body, &b)
+		for _, base := range []string{"@odata.type", "createdDateTime", "roles", "verdict", "remediationStatus"} {
+			delete(b, base)
+		}
+		own, _ := graph.EncodeJSON(b)
+		out = append(out, e.Type+string(own))
+	}
+	return strings.Join(out, " ")
 }

@@ -1,7 +1,6 @@
 package mde
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
+	"github.com/clew-security/clew/ingest/format/formattest"
 	"github.com/clew-security/clew/ingest/format/graphsec"
 )
 
@@ -44,21 +44,6 @@ func TestAnAlertIsOneThroughGraphAndThroughThisAPI(t *testing.T) {
 	}
 }
 
-// bodies are the types of the evidence with their own fields.
-func bodies(a *graph.AlertContent) string {
-	var out []string
-	for _, e := range a.Evidence {
-		var b map[string]any
-		_ = json.Unmarshal(e.Body, &b)
-		for _, base := range []string{"@odata.type", "createdDateTime", "roles", "verdict", "remediationStatus"} {
-			delete(b, base)
-		}
-		own, _ := graph.EncodeJSON(b)
-		out = append(out, e.Type+string(own))
-	}
-	return strings.Join(out, " ")
-}
-
 func TestTheAlertsOwnMachineAndUserAreEvidence(t *testing.T) {
 	for more, want := range map[string]string{
 		``:                                  "",
@@ -72,7 +57,7 @@ func TestTheAlertsOwnMachineAndUserAreEvidence(t *testing.T) {
 		`,"relatedUser":{"userName":"ben"},"evidence":[{"entityType":"User","accountName":"ann"}]`:            `userEvidence{"userAccount":{"accountName":"ann"}} userEvidence{"userAccount":{"accountName":"ben"}}`,
 		`,"evidence":[{"entityType":"Registry","registryHive":"HKCU","registryKey":"a","registryValue":"b"}]`: `registryKeyEvidence{"registryHive":"HKCU","registryKey":"a"}`,
 	} {
-		if got := bodies(decode(t, Decode, alert("1", more))[0].Alert); got != want {
+		if got := formattest.Bodies(*decode(t, Decode, alert("1", more))[0].Alert); got != want {
 			t.Errorf("%s: %s, want %s", more, got, want)
 		}
 	}
@@ -165,32 +150,9 @@ func TestWhatIsNoneOfTheseIsNamed(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, raw := range []string{
+	formattest.Fuzz(f, Decode, "../../testdata/formats/mde/*.json",
 		alert("da1_1", `,"machineId":"m","loggedOnUsers":[{}],"relatedUser":{"userName":"u"},"evidence":[{"entityType":"Process","processId":"0x7","accountName":"u"},{"entityType":"Odd"}]`),
 		`{"id":"m1","computerDnsName":"x","lastSeen":"2026-03-04T05:00:00Z","machineTags":["a"],"deviceValue":"High","ipAddresses":[{}],"tags":1}`,
 		`{"deviceId":"m1","softwareVendor":"v","softwareName":"n","softwareVersion":"1","cveId":"c","status":"Fixed","eventTimestamp":"2026-03-04 05:00:00"}`,
-		`{"id":"v-_-n","name":"n","vendor":"v","weaknesses":1e99}`, `{"id":"CVE-1","cvssV3":7.5,"updatedOn":"2026-03-04T05:00:00Z"}`,
-	} {
-		f.Add([]byte(raw))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		records, err := Decode(raw)
-		if err != nil {
-			if !errors.Is(err, graph.ErrInvalid) {
-				t.Errorf("not an ErrInvalid: %v", err)
-			}
-			return
-		}
-		again, err := Decode(raw)
-		if err != nil || len(again) != len(records) || len(records) == 0 {
-			t.Fatalf("the second time: %d and %d, %v", len(records), len(again), err)
-		}
-		for i, r := range records {
-			switch a := again[i]; {
-			case r.Alert != nil && !r.Alert.SameAs(*a.Alert), r.Edge != nil && r.Edge.Observation != a.Edge.Observation,
-				r.Entity != nil && r.Entity.ID() != a.Entity.ID():
-				t.Errorf("decodes differently: %s", raw)
-			}
-		}
-	})
+		`{"id":"v-_-n","name":"n","vendor":"v","weaknesses":1e99}`, `{"id":"CVE-1","cvssV3":7.5,"updatedOn":"2026-03-04T05:00:00Z"}`)
 }

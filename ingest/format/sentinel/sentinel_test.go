@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clew-security/clew/graph"
+	"github.com/clew-security/clew/ingest/format/formattest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -91,20 +92,6 @@ func row(entities string) []byte {
 	return []byte(`{"VendorOriginalId":"1","ProviderName":"MDATP","StartTime":"2026-03-04T05:00:00Z","Entities":` + entities + `}`)
 }
 
-func bodies(a graph.AlertContent) string {
-	var out []string
-	for _, e := range a.Evidence {
-		var b map[string]any
-		_ = json.Unmarshal(e.Body, &b)
-		for _, base := range []string{"@odata.type", "createdDateTime", "roles", "verdict", "remediationStatus"} {
-			delete(b, base)
-		}
-		own, _ := graph.EncodeJSON(b)
-		out = append(out, e.Type+string(own))
-	}
-	return strings.Join(out, " ")
-}
-
 func TestReferencesAreFollowedAnywhere(t *testing.T) {
 	for name, c := range map[string]struct{ entities, want string }{
 		"forward": {`[{"$ref":"2"},{"$id":"1","Type":"cloud-logon-session","SessionId":"s","Account":{"$ref":"2"}},{"$id":"2","Type":"account","AadUserId":"u"}]`,
@@ -122,7 +109,7 @@ func TestReferencesAreFollowedAnywhere(t *testing.T) {
 		"an empty text":                         {`" "`, ``},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, bodies(decodeOne(t, row(c.entities)))); diff != "" {
+			if diff := cmp.Diff(c.want, formattest.Bodies(decodeOne(t, row(c.entities)))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -187,26 +174,9 @@ func TestWhatIsNoRowIsNamed(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(sampleRow(f))
-	f.Add(row(`"[{\"$id\":\"1\",\"Type\":\"process\",\"ParentProcess\":{\"$ref\":\"1\"}}]"`))
-	f.Add(row(`[{"$id":"1","Type":"malware","Files":[{"$ref":"1"}],"Processes":[{"$ref":"2"}]},{"$id":"2","Type":"process","Host":{"$ref":"1"}}]`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		records, err := Decode(raw)
-		if err != nil {
-			if !errors.Is(err, graph.ErrInvalid) {
-				t.Errorf("not an ErrInvalid: %v", err)
-			}
-			return
-		}
-		a := *records[0].Alert
-		if !a.SameAs(a) { // marshals all that was kept
-			t.Error("not itself")
-		}
-		again, err := Decode(raw)
-		if err != nil || !again[0].Alert.SameAs(a) {
-			t.Errorf("the same row decodes differently: %v", err)
-		}
-	})
+	formattest.Fuzz(f, Decode, "../../testdata/formats/sentinel/*.json",
+		string(row(`"[{\"$id\":\"1\",\"Type\":\"process\",\"ParentProcess\":{\"$ref\":\"1\"}}]"`)),
+		string(row(`[{"$id":"1","Type":"malware","Files":[{"$ref":"1"}],"Processes":[{"$ref":"2"}]},{"$id":"2","Type":"process","Host":{"$ref":"1"}}]`)))
 }
 
 func TestBadExtendedPropertiesDoNotCostTheAlert(t *testing.T) {
