@@ -12,6 +12,7 @@ import (
 	"github.com/clew-security/clew/ingest/format/mde"
 	"github.com/clew-security/clew/ingest/format/o365audit"
 	"github.com/clew-security/clew/ingest/format/sentinel"
+	"github.com/clew-security/clew/ingest/format/windows"
 )
 
 // Auto is the name of the format that decides for each record by its shape. It also reads the lines of a
@@ -20,8 +21,8 @@ const Auto = "auto"
 
 // formats are in the order in which they are asked whether a record is theirs.
 var formats = []format.Format{
-	clew.Format, sentinel.Format, defender.Format, mde.Format, graphsec.Format,
-	intune.Format, o365audit.Format, exchange.Format, entra.Format,
+	format.Format, clew.Format, sentinel.Format, defender.Format, mde.Format,
+	graphsec.Format, intune.Format, o365audit.Format, exchange.Format, entra.Format, windows.Format,
 }
 
 // Formats are the decoders by name; Auto is among them.

@@ -153,6 +153,14 @@ func TestLinesOfEntitiesAndEdgesAreCounted(t *testing.T) {
 	}
 }
 
+func TestARecordThatSaysNothingIsReadAndNoMore(t *testing.T) {
+	s := newRecorder()
+	nothing := `{"EventID":10,"Channel":"Microsoft-Windows-Sysmon/Operational","Hostname":"ws7"}` + "\n"
+	if diff := cmp.Diff(Summary{Read: 3, Alerts: 1, Entities: 3, Edges: 2}, run1(t, pipeline(s), nothing+line(1)+nothing)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestRejectsAreToldAndTheRestIsTaken(t *testing.T) {
 	s, rejects := newRecorder(), bytes.Buffer{}
 	p := pipeline(s)
@@ -370,6 +378,10 @@ func TestTheFormatIsFoundByTheShapeOfEachRecord(t *testing.T) {
 		`{"CreationTime":"x","Operation":"x","RecordType":1,"Id":"x"}`:                                  "o365audit",
 		`{"AuditData":"{}","Operations":"x"}`:                                                           "o365audit",
 		`{"auditData":{},"operation":"x","id":"x","userPrincipalName":"x"}`:                             "o365audit",
+		`{"EventID":1,"Channel":"Security","Hostname":"x"}`:                                             "windows",
+		`{"EventID":1,"EventData":"","Computer":"x"}`:                                                   "windows",
+		`{"SyslogMessage":"<Event><System>"}`:                                                           "windows",
+		`{"SyslogMessage":"<13>sshd","EventID":1}`:                                                      `the fields "EventID", "SyslogMessage"`,
 		`{}`:                       "an object without fields",
 		`{"value":{}}`:             "the page's value is no list",
 		`{"@odata.x":1,"value":7}`: "the page's value is no list",

@@ -42,7 +42,8 @@ type Edge struct {
 	Observation graph.EdgeObservation
 }
 
-// Decoder turns one raw JSON record into what it says. The error wraps graph.ErrInvalid and
+// Decoder turns one raw JSON record into what it says; a record of the format that says nothing for the graph gives none,
+// and is no error. The error wraps graph.ErrInvalid and
 // names what is wrong, in words meant for the person who has the file; nothing of the record is taken then.
 // Where a raw record holds several alerts each is a Part: a bad one is a Record with a Flaw, and the rest is
 // taken. It must not keep raw, and it is safe for concurrent use.
