@@ -11,6 +11,7 @@ import (
 	"github.com/clew-security/clew/ingest/format/intune"
 	"github.com/clew-security/clew/ingest/format/mde"
 	"github.com/clew-security/clew/ingest/format/o365audit"
+	"github.com/clew-security/clew/ingest/format/ocsf"
 	"github.com/clew-security/clew/ingest/format/sentinel"
 	"github.com/clew-security/clew/ingest/format/windows"
 )
@@ -21,8 +22,8 @@ const Auto = "auto"
 
 // formats are in the order in which they are asked whether a record is theirs.
 var formats = []format.Format{
-	format.Format, clew.Format, sentinel.Format, defender.Format, mde.Format,
-	graphsec.Format, intune.Format, o365audit.Format, exchange.Format, entra.Format, windows.Format,
+	clew.Format, sentinel.Format, defender.Format, mde.Format, graphsec.Format,
+	intune.Format, o365audit.Format, exchange.Format, entra.Format, windows.Format, ocsf.Format,
 }
 
 // Formats are the decoders by name; Auto is among them.

@@ -382,6 +382,7 @@ func TestTheFormatIsFoundByTheShapeOfEachRecord(t *testing.T) {
 		`{"EventID":1,"EventData":"","Computer":"x"}`:                                                   "windows",
 		`{"SyslogMessage":"<Event><System>"}`:                                                           "windows",
 		`{"SyslogMessage":"<13>sshd","EventID":1}`:                                                      `the fields "EventID", "SyslogMessage"`,
+		`{"class_uid":2001,"metadata":{},"evidence":{}}`:                                                "ocsf", // evidence is Graph's, too
 		`{}`:                       "an object without fields",
 		`{"value":{}}`:             "the page's value is no list",
 		`{"@odata.x":1,"value":7}`: "the page's value is no list",
