@@ -22,8 +22,8 @@ const Auto = "auto"
 
 // formats are in the order in which they are asked whether a record is theirs.
 var formats = []format.Format{
-	clew.Format, sentinel.Format, defender.Format, mde.Format, graphsec.Format,
-	intune.Format, o365audit.Format, exchange.Format, entra.Format, windows.Format, ocsf.Format,
+	clew.Format, ocsf.Format, windows.Format, sentinel.Format, defender.Format, mde.Format, graphsec.Format,
+	intune.Format, o365audit.Format, exchange.Format, entra.Format,
 }
 
 // Formats are the decoders by name; Auto is among them.

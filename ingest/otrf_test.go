@@ -27,7 +27,7 @@ func otrf(t *testing.T, name string) Input {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Close() })
-	return Input{archive.File[0].Name, io.Reader(r)}
+	return Input{Name: archive.File[0].Name, Reader: io.Reader(r)}
 }
 
 func importOTRF(t *testing.T, p Pipeline, names ...string) Summary {
