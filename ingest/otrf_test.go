@@ -100,8 +100,8 @@ func TestTheRealEventsOfACampaignGiveItsProcessTrees(t *testing.T) {
 	p := pipeline(s)
 	p.Decode = Formats()["windows"]
 	first := importOTRF(t, p, lsass)
-	// Sysmon tells of 269 new processes, and of 10 parents of theirs and 6 others that spoke to an address and had started before the recording. The 53 that
-	// the Security log tells of too stay apart: its clock is 19 hours off here.
+	// Sysmon tells of 269 new processes, and of 16 that had started before: 10 parents, and 6 that spoke to an address. The
+	// 53 that the Security log tells of too stay apart: what it was recorded with shifted its clock by 19 hours.
 	if diff := cmp.Diff(Summary{Read: 53698}, Summary{Read: first.Read, Rejected: first.Rejected}); diff != "" {
 		t.Error(diff)
 	}

@@ -30,7 +30,7 @@ const (
 
 // Decode is the format.Decoder of OCSF findings. Detections (2004, and 2001 of older versions) are alerts. Vulnerability
 // and compliance findings tell of no attack, and incidents only of findings that come by themselves: they give nothing.
-// Events of other categories are errors.
+// Any other class is an error.
 func Decode(raw []byte) ([]format.Record, error) {
 	event, err := format.ParseObject(raw)
 	if err != nil {
@@ -45,7 +45,7 @@ func Decode(raw []byte) ([]format.Record, error) {
 		return nil, nil
 	case detectionFinding, securityFinding:
 	default:
-		return nil, format.Invalid("class_uid %d is no finding", class)
+		return nil, format.Invalid("class_uid %d is no detection finding (2004)", class)
 	}
 	a, err := finding{event, info(event), class}.alert()
 	if err != nil {
@@ -206,15 +206,13 @@ func (f finding) triage() graph.Triage {
 
 // times reads the finding's instants. Where it does not say when it was changed, that is when the event was written.
 func (f finding) times(a *graph.AlertContent) (err error) {
-	read := func(to *time.Time, o format.Object, names ...string) {
-		for _, name := range names {
-			t, e := instant(o, name)
-			if e != nil && err == nil {
-				err = format.Invalid("%s: %s", name, format.Reword(e))
-			}
-			if to.IsZero() {
-				*to = t
-			}
+	read := func(to *time.Time, o format.Object, name string) {
+		t, e := instant(o, name)
+		if e != nil && err == nil {
+			err = format.Invalid("%s: %s", name, format.Reword(e))
+		}
+		if to.IsZero() {
+			*to = t
 		}
 	}
 	read(&a.FirstActivity, f.info, "first_seen_time")

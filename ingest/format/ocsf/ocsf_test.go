@@ -129,7 +129,7 @@ func TestWhatIsNoFindingIsNamed(t *testing.T) {
 	for raw, want := range map[string]string{
 		`[]`:                               "not a JSON object",
 		`{"class_uid":"x"}`:                "class_uid is no number",
-		`{"class_uid":4001,"metadata":{}}`: "class_uid 4001 is no finding",
+		`{"class_uid":4001,"metadata":{}}`: "class_uid 4001 is no detection finding",
 		`{"class_uid":2004,"metadata":{}}`: "the alert has no provider alert id",
 		strings.Replace(detection(`"a":1`), "1772438401123", "null", 1):                  `alert "f-1": no date`,
 		strings.Replace(detection(`"a":1`), "1772438401123", "true", 1):                  `alert "f-1": time: a date is neither a text nor a number`,
