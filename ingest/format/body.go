@@ -11,8 +11,9 @@ import (
 // object; what is empty is left out.
 type Body map[string]any
 
-// Set sets a field to a value that is not empty: a nil, an empty text, list or Body, or a zero time is none.
-func (b Body) Set(name string, v any) {
+// Set sets a field to a value that is not empty, and gives the object: a nil, an empty text, list or Body, or a zero time is
+// none.
+func (b Body) Set(name string, v any) Body {
 	switch v := v.(type) {
 	case nil:
 	case string:
@@ -33,11 +34,12 @@ func (b Body) Set(name string, v any) {
 		}
 	case time.Time:
 		if !v.IsZero() {
-			b[name] = instant(v)
+			b[name] = DateTime(v)
 		}
 	default:
 		b[name] = v
 	}
+	return b
 }
 
 // Texts copies fields: pairs of the name in Graph and the name in the source.
@@ -76,8 +78,8 @@ func (b Body) Instants(o Object, pairs ...string) Body {
 	return b
 }
 
-// instant keeps 100 ns, the grain of Windows, by which processes are told apart.
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }
+// DateTime writes an instant as Graph does. It keeps 100 ns, the grain of Windows, by which processes are told apart.
+func DateTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }
 
 // Camel writes an enumeration's value as Graph does: "NoSensorData" as noSensorData, "TCP" as tcp.
 func Camel(s string) string {

@@ -16,14 +16,6 @@ var lastCounted = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 // nanoseconds, rightly from September 2001 on. Nothing, a number that is not positive, the last year of the calendar and
 // the years up to 1601, in which Windows' clock begins, give the zero time. The error wraps graph.ErrInvalid.
 func Instant(v any) (time.Time, error) {
-	t, err := readInstant(v)
-	if t.Year() <= 1601 {
-		return time.Time{}, err
-	}
-	return t, err
-}
-
-func readInstant(v any) (time.Time, error) {
 	switch v := v.(type) {
 	case nil:
 		return time.Time{}, nil

@@ -15,6 +15,12 @@ type Format struct {
 	Decode Decoder
 }
 
+// OfGraph reports whether an object says that it is an alert or incident of Microsoft Graph Security.
+func OfGraph(f Fields) bool {
+	odata := f.Text("@odata.type")
+	return strings.HasSuffix(odata, "security.alert") || strings.HasSuffix(odata, "security.incident")
+}
+
 // Detect finds the first of the formats that an object with these fields is a record of. The error wraps
 // graph.ErrInvalid and names the fields, so that the person who has the file knows what it is.
 func Detect(fields Fields, formats []Format) (Format, error) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -97,8 +96,7 @@ func check(r format.Record) error {
 }
 
 // Bodies are the types of an alert's evidence, each with its own fields, in order of their names.
-func Bodies(a graph.AlertContent) string {
-	var out []string
+func Bodies(a graph.AlertContent) (out []string) {
 	for _, e := range a.Evidence {
 		var b map[string]any
 		_ = json.Unmarshal(e.Body, &b)
@@ -108,5 +106,5 @@ func Bodies(a graph.AlertContent) string {
 		own, _ := graph.EncodeJSON(b)
 		out = append(out, e.Type+string(own))
 	}
-	return strings.Join(out, " ")
+	return out
 }

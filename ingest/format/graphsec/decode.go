@@ -17,13 +17,8 @@ const formatName = "graph"
 var Format = format.Format{Name: formatName, Is: is, Decode: Decode}
 
 func is(f format.Fields) bool {
-	return ofGraph(f) || f.Has("evidence") || f.Has("serviceSource") || f.Has("providerAlertId") ||
+	return format.OfGraph(f) || f.Has("evidence") || f.Has("serviceSource") || f.Has("providerAlertId") ||
 		f.Has("alerts") && (f.Has("incidentWebUrl") || f.Has("displayName") || f.Has("redirectIncidentId") || f.Has("priorityScore"))
-}
-
-func ofGraph(f format.Fields) bool {
-	odata := f.Text("@odata.type")
-	return strings.HasSuffix(odata, "security.alert") || strings.HasSuffix(odata, "security.incident")
 }
 
 // Decode is the format.Decoder of Microsoft Graph Security. An incident gives its alerts and nothing of its

@@ -57,7 +57,7 @@ func TestTheAlertsOwnMachineAndUserAreEvidence(t *testing.T) {
 		`,"relatedUser":{"userName":"ben"},"evidence":[{"entityType":"User","accountName":"ann"}]`:            `userEvidence{"userAccount":{"accountName":"ann"}} userEvidence{"userAccount":{"accountName":"ben"}}`,
 		`,"evidence":[{"entityType":"Registry","registryHive":"HKCU","registryKey":"a","registryValue":"b"}]`: `registryKeyEvidence{"registryHive":"HKCU","registryKey":"a"}`,
 	} {
-		if got := formattest.Bodies(*decode(t, Decode, alert("1", more))[0].Alert); got != want {
+		if got := strings.Join(formattest.Bodies(*decode(t, Decode, alert("1", more))[0].Alert), " "); got != want {
 			t.Errorf("%s: %s, want %s", more, got, want)
 		}
 	}

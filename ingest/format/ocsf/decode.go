@@ -234,3 +234,12 @@ func instant(o format.Object, name string) (time.Time, error) {
 	}
 	return t, err
 }
+
+// told is the instant of a field, zero where none can be read.
+func told(o format.Object, name string) time.Time {
+	t, err := instant(o, name)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}

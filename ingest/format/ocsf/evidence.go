@@ -33,7 +33,7 @@ func (f finding) evidence(a *graph.AlertContent) ([]graph.Evidence, error) {
 	}
 	g.verdict = ""
 	for _, m := range f.event.Objects("malware") {
-		g.add("malwareEvidence", body{}.set("name", m.Text("name")).set("category", first(m.Texts("classifications"))))
+		g.add("malwareEvidence", format.Body{}.Set("name", m.Text("name")).Set("category", first(m.Texts("classifications"))))
 	}
 	for _, o := range f.event.Objects("observables") {
 		g.observable(o)
@@ -66,7 +66,7 @@ func (g *gatherer) artifact(o format.Object) {
 	g.endpoint(o.Object("src_endpoint"), "source")
 	g.endpoint(o.Object("dst_endpoint"), "destination")
 	g.url(o.Object("url").First("url_string", "text"))
-	g.add("dnsEvidence", body{}.set("domainName", o.Object("query").Text("hostname")))
+	g.add("dnsEvidence", format.Body{}.Set("domainName", o.Object("query").Text("hostname")))
 	for _, r := range o.Objects("resources") {
 		g.resource(r)
 	}
@@ -74,11 +74,11 @@ func (g *gatherer) artifact(o format.Object) {
 
 func (g *gatherer) url(text string) {
 	g.known[strings.ToLower(text)] = true
-	g.add("urlEvidence", body{}.set("url", text))
+	g.add("urlEvidence", format.Body{}.Set("url", text))
 }
 
 // add keeps evidence that says something and was not said before.
-func (g *gatherer) add(evidenceType string, b body) {
+func (g *gatherer) add(evidenceType string, b format.Body) {
 	if len(b) == 0 || g.err != nil {
 		return
 	}
@@ -90,7 +90,7 @@ func (g *gatherer) add(evidenceType string, b body) {
 		b["roles"] = []string{}
 	}
 	b["@odata.type"], b["verdict"], b["remediationStatus"] = graph.ODataPrefix+evidenceType, verdict, "none"
-	b["createdDateTime"] = stamp(g.created)
+	b.Set("createdDateTime", g.created)
 	raw, err := graph.EncodeJSON(b)
 	if err != nil {
 		g.err = err
@@ -105,20 +105,20 @@ func (g *gatherer) add(evidenceType string, b body) {
 // device: the uid is a product's own, and known as a key only where that is Defender for Endpoint.
 func (g *gatherer) device(o format.Object) {
 	name, domain := o.First("hostname", "name"), o.Text("domain")
-	b := body{}.set("osPlatform", o.Object("os").Text("name")).set("version", o.Object("os").Text("version")).
-		set("lastIpAddress", o.Text("ip"))
+	b := format.Body{}.Set("osPlatform", o.Object("os").Text("name")).Set("version", o.Object("os").Text("version")).
+		Set("lastIpAddress", o.Text("ip"))
 	host, suffix, dotted := strings.Cut(name, ".")
 	switch _, err := netip.ParseAddr(name); {
 	case err == nil: // an address in the name's place
 	case dotted && suffix != "":
-		b.set("deviceDnsName", name).set("hostName", host)
+		b.Set("deviceDnsName", name).Set("hostName", host)
 	case strings.Contains(domain, ".") && name != "":
-		b.set("deviceDnsName", host+"."+domain).set("hostName", host)
+		b.Set("deviceDnsName", host+"."+domain).Set("hostName", host)
 	default:
-		b.set("hostName", host)
+		b.Set("hostName", host)
 	}
 	if g.service == graph.ServiceDefenderEndpoint {
-		b.set("mdeDeviceId", o.Text("uid"))
+		b.Set("mdeDeviceId", o.Text("uid"))
 	}
 	for _, ip := range append(o.Texts("ip_addresses"), o.Text("ip")) {
 		g.known[strings.ToLower(ip)] = true
@@ -128,12 +128,12 @@ func (g *gatherer) device(o format.Object) {
 
 func (g *gatherer) user(o format.Object) {
 	if b := g.account(o); len(b) > 0 {
-		g.add("userEvidence", body{"userAccount": b})
+		g.add("userEvidence", format.Body{"userAccount": b})
 	}
 }
 
 // account: a user's uid is a key only where it is a SID. Names come with their domain before or behind them.
-func (g *gatherer) account(o format.Object) body {
+func (g *gatherer) account(o format.Object) format.Body {
 	name, domain := o.Text("name"), o.Text("domain")
 	principal := o.Text("email_addr")
 	if before, behind, found := strings.Cut(name, `\`); found {
@@ -142,10 +142,10 @@ func (g *gatherer) account(o format.Object) body {
 		principal, name = name, ""
 	}
 	g.known[strings.ToLower(domain+`\`+name)], g.known[strings.ToLower(principal)] = true, true
-	b := body{}.set("accountName", name).set("domainName", domain).set("userPrincipalName", principal).
-		set("displayName", o.Text("full_name"))
+	b := format.Body{}.Set("accountName", name).Set("domainName", domain).Set("userPrincipalName", principal).
+		Set("displayName", o.Text("full_name"))
 	if uid := o.Text("uid"); strings.HasPrefix(strings.ToUpper(uid), "S-1-") {
-		b.set("userSid", uid)
+		b.Set("userSid", uid)
 	}
 	return b
 }
@@ -154,11 +154,11 @@ func (g *gatherer) account(o format.Object) body {
 func (g *gatherer) process(o format.Object) {
 	for ; o != nil; o = o.Object("parent_process") {
 		parent := o.Object("parent_process")
-		b := body{}.set("processCommandLine", o.Text("cmd_line")).number("processId", o, "pid").time("processCreationDateTime", o, "created_time").
-			object("imageFile", image(o)).object("userAccount", g.account(o.Object("user")))
+		b := format.Body{}.Set("processCommandLine", o.Text("cmd_line")).Numbers(o, "processId", "pid").Set("processCreationDateTime", told(o, "created_time")).
+			Set("imageFile", image(o)).Set("userAccount", g.account(o.Object("user")))
 		if parent != nil {
-			b.number("parentProcessId", parent, "pid").time("parentProcessCreationDateTime", parent, "created_time").
-				object("parentProcessImageFile", image(parent))
+			b.Numbers(parent, "parentProcessId", "pid").Set("parentProcessCreationDateTime", told(parent, "created_time")).
+				Set("parentProcessImageFile", image(parent))
 		}
 		g.know(o.Object("file"))
 		g.know(parent.Object("file"))
@@ -170,10 +170,10 @@ func (g *gatherer) process(o format.Object) {
 }
 
 // image is the file a process runs; its name may stand beside.
-func image(process format.Object) body {
+func image(process format.Object) format.Body {
 	b := fileDetails(process.Object("file"))
 	if b["fileName"] == nil {
-		b.set("fileName", process.Text("name"))
+		b.Set("fileName", process.Text("name"))
 	}
 	return b
 }
@@ -181,7 +181,7 @@ func image(process format.Object) body {
 func (g *gatherer) file(o format.Object) {
 	g.know(o)
 	if b := fileDetails(o); len(b) > 0 {
-		g.add("fileEvidence", body{"fileDetails": b})
+		g.add("fileEvidence", format.Body{"fileDetails": b})
 	}
 }
 
@@ -193,19 +193,19 @@ func (g *gatherer) know(o format.Object) {
 }
 
 // fileDetails: path is the folder with the name. OCSF before 1.0 had one fingerprint in place of hashes.
-func fileDetails(o format.Object) body {
+func fileDetails(o format.Object) format.Body {
 	path := o.Text("path")
-	b := body{}.set("fileName", o.Text("name")).set("filePath", path).number("fileSize", o, "size").
-		set("signer", o.Object("signature").Object("certificate").Text("subject"))
+	b := format.Body{}.Set("fileName", o.Text("name")).Set("filePath", path).Numbers(o, "fileSize", "size").
+		Set("signer", o.Object("signature").Object("certificate").Text("subject"))
 	if i := strings.LastIndexAny(path, `\/`); i >= 0 {
-		b.set("filePath", path[:i])
+		b.Set("filePath", path[:i])
 		if b["fileName"] == nil {
-			b.set("fileName", path[i+1:])
+			b.Set("fileName", path[i+1:])
 		}
 	}
 	for _, h := range o.Objects("hashes") {
 		if name := hashName(h); name != "" {
-			b.set(name, strings.ToLower(h.Text("value")))
+			b.Set(name, strings.ToLower(h.Text("value")))
 		}
 	}
 	return b
@@ -233,23 +233,23 @@ func (g *gatherer) endpoint(o format.Object, role string) {
 		return
 	}
 	g.known[strings.ToLower(ip)] = true
-	g.add("ipEvidence", body{"roles": []string{role}}.set("ipAddress", ip).
-		set("countryLetterCode", o.Object("location").Text("country")))
+	g.add("ipEvidence", format.Body{"roles": []string{role}}.Set("ipAddress", ip).
+		Set("countryLetterCode", o.Object("location").Text("country")))
 }
 
 // resource is one of a cloud that its uid tells, else of a type of its own.
 func (g *gatherer) resource(o format.Object) {
 	uid := o.Text("uid")
-	b := body{}.set("resourceName", o.Text("name")).set("resourceType", o.Text("type"))
+	b := format.Body{}.Set("resourceName", o.Text("name")).Set("resourceType", o.Text("type"))
 	switch lower := strings.ToLower(uid); {
 	case strings.HasPrefix(lower, "arn:"):
-		g.add("amazonResourceEvidence", b.set("amazonResourceId", uid))
+		g.add("amazonResourceEvidence", b.Set("amazonResourceId", uid))
 	case strings.HasPrefix(lower, "/subscriptions/"):
-		g.add("azureResourceEvidence", b.set("resourceId", uid))
+		g.add("azureResourceEvidence", b.Set("resourceId", uid))
 	case strings.HasPrefix(lower, "//") && strings.Contains(lower, ".googleapis.com/"):
-		g.add("googleCloudResourceEvidence", b.set("fullResourceName", uid))
+		g.add("googleCloudResourceEvidence", b.Set("fullResourceName", uid))
 	default:
-		g.add("ocsfResource", b.set("uid", uid))
+		g.add("ocsfResource", b.Set("uid", uid))
 	}
 }
 
@@ -278,7 +278,7 @@ func (g *gatherer) observable(o format.Object) {
 		g.url(value)
 	case observedHash:
 		if algorithm := map[int]string{32: "md5", 40: "sha1", 64: "sha256"}[len(value)]; algorithm != "" {
-			g.add("fileHashEvidence", body{"algorithm": algorithm}.set("value", strings.ToLower(value)))
+			g.add("fileHashEvidence", format.Body{"algorithm": algorithm}.Set("value", strings.ToLower(value)))
 		}
 	}
 }

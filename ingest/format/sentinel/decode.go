@@ -22,8 +22,7 @@ const formatName = "sentinel"
 var Format = format.Format{Name: formatName, Is: is, Decode: Decode}
 
 func is(f format.Fields) bool {
-	odata := f.Text("@odata.type") // Graph has fields of these names too
-	return !strings.HasSuffix(odata, "security.alert") && !strings.HasSuffix(odata, "security.incident") &&
+	return !format.OfGraph(f) && // which has fields of these names too
 		(f.Has("SystemAlertId") || f.Has("VendorOriginalId") || f.Has("Entities", "ProviderName"))
 }
 

@@ -109,7 +109,7 @@ func TestReferencesAreFollowedAnywhere(t *testing.T) {
 		"an empty text":                         {`" "`, ``},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, formattest.Bodies(decodeOne(t, row(c.entities)))); diff != "" {
+			if diff := cmp.Diff(c.want, strings.Join(formattest.Bodies(decodeOne(t, row(c.entities))), " ")); diff != "" {
 				t.Error(diff)
 			}
 		})

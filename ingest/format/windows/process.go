@@ -57,7 +57,7 @@ func (s *says) created(pid int64, started, created time.Time, image string, as a
 	}
 	s.relate(graph.EdgeRan, with(p, map[string]any{
 		"processId": pid, "processCommandLine": s.text("CommandLine"), "fileName": file, "filePath": folder,
-		"processCreationDateTime": created.UTC().Format("2006-01-02T15:04:05.0000000Z"), "accountName": user,
+		"processCreationDateTime": format.DateTime(created), "accountName": user,
 	}), s.device, once)
 	who := s.thing(as.keys())
 	s.relate(graph.EdgeRan, who, p, once)

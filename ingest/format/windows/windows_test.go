@@ -3,13 +3,13 @@ package windows
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/clew-security/clew/graph"
 	"github.com/clew-security/clew/ingest/format"
+	"github.com/clew-security/clew/ingest/format/formattest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -235,30 +235,4 @@ func TestLongFieldsAndAnswersAreKeptWithinBounds(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	samples, err := os.ReadFile("../../testdata/formats/windows/events.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for line := range strings.Lines(string(samples)) {
-		f.Add([]byte(line))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		records, err := Decode(raw)
-		if err != nil {
-			if !errors.Is(err, graph.ErrInvalid) || records != nil {
-				t.Errorf("%v %v", records, err)
-			}
-			return
-		}
-		again, _ := Decode(raw)
-		for i, r := range records {
-			if err := batchOf(r).Validate(); err != nil {
-				t.Error(err)
-			}
-			if again[i].Edge.Observation != r.Edge.Observation {
-				t.Error("the same event is another sighting")
-			}
-		}
-	})
-}
+func FuzzDecode(f *testing.F) { formattest.Fuzz(f, Decode, "../../testdata/formats/windows/*.json") }
